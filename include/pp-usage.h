@@ -1,0 +1,108 @@
+/* Copyright (c) 2026 dovecot-pop3-policy authors
+   SPDX-License-Identifier: LGPL-2.1-or-later
+
+   Usage accounting: counters of a user for the total, this month and this day
+   (UTC), in one document (`usage/now`); finished months and days are filed
+   under `usage/YYYY-MM` and `usage/YYYY-MM-DD`. A session belongs to the day
+   on which it ended. */
+#ifndef PP_USAGE_H
+#define PP_USAGE_H
+
+#include <glib.h>
+#include "pp-limits.h"
+
+enum pp_counter {
+	PP_SESSIONS,
+	PP_SESSIONS_ABORTED,
+	PP_SECONDS,
+	PP_RETR_COUNT,
+	PP_RETR_BYTES,
+	PP_TOP_COUNT,
+	PP_TOP_BYTES,
+	PP_RETR_ABORTED_COUNT,
+	PP_RETR_ABORTED_BYTES,
+	PP_TOP_ABORTED_COUNT,
+	PP_TOP_ABORTED_BYTES,
+	PP_AGAIN_COUNT,
+	PP_AGAIN_BYTES,
+	PP_UIDL_COUNT,
+	PP_LIST_COUNT,
+	PP_DELE_COUNT,
+	PP_REMOVED_COUNT,
+	PP_REMOVED_BYTES,
+	PP_IN_BYTES,
+	PP_OUT_BYTES,
+	/* the last two are times: the earliest and the latest win */
+	PP_FIRST_SESSION,
+	PP_LAST_SESSION,
+	PP_COUNTERS
+};
+
+/* "sessions", "sessions_aborted", ... as in documents, events and reports. */
+const char *pp_counter_name(enum pp_counter counter);
+
+struct pp_counters {
+	guint64 value[PP_COUNTERS];
+};
+
+/* Adds OTHER to COUNTERS; sums saturate at G_MAXUINT64. Times: see above. */
+void pp_counters_add(struct pp_counters *counters,
+		     const struct pp_counters *other);
+gboolean pp_counters_is_zero(const struct pp_counters *counters);
+/* "name=value name=value ..." of those that are not 0, joined by SEPARATOR. A
+   new string. */
+char *pp_counters_print(const struct pp_counters *counters, char separator);
+/* Reads what pp_counters_print() printed. FALSE with ERROR set (SYNTAX) for
+   unknown names, bad numbers, the same name twice. */
+gboolean pp_counters_parse(const char *text, char separator,
+			   struct pp_counters *counters_r, GError **error);
+
+struct pp_usage;
+
+struct pp_usage *pp_usage_new(void);
+void pp_usage_free(struct pp_usage *usage);
+
+/* A document that pp_usage_encode() printed; NULL with ERROR set. */
+struct pp_usage *pp_usage_decode(const char *text, GError **error);
+/* The `usage/now` document, a new string. Never above PP_VALUE_MAX_BYTES. */
+char *pp_usage_encode(const struct pp_usage *usage);
+
+/* A finished period, to be stored under `usage/<name>`. */
+struct pp_usage_filed {
+	char name[11];		/* "2026-11" or "2026-11-24" */
+	char *doc;
+};
+
+/* Adds what session SESSION_ID, which ended at NOW, counted. FALSE, and
+   nothing was added, if that id is among the last PP_USAGE_SESSIONS_MAX: it
+   was counted before. An empty id is not remembered: always added. Periods that
+   ended before NOW's are appended to FILED (an array made with
+   pp_usage_filed_array()) and begin anew. A NOW in an earlier period than the
+   current one counts to the current one. COUNTERS are added as they are: the
+   caller sets PP_SESSIONS and the two times. */
+gboolean pp_usage_add(struct pp_usage *usage, const char *session_id,
+		      const struct pp_counters *counters, guint64 now,
+		      GArray *filed);
+GArray *pp_usage_filed_array(void);
+/* The same for a logged line that is replayed later: its session, which ended
+   at ENDED, is remembered among the last PP_USAGE_REPLAYS_MAX replayed ones.
+   FALSE, and nothing was added, if that id was added before in either way. */
+gboolean pp_usage_replay(struct pp_usage *usage, const char *session_id,
+			 const struct pp_counters *counters, guint64 ended,
+			 GArray *filed);
+
+/* Total; current month and day with their names (NULL or "" where none). */
+const struct pp_counters *pp_usage_total(const struct pp_usage *usage);
+const struct pp_counters *pp_usage_month(const struct pp_usage *usage,
+					 const char **name_r);
+const struct pp_counters *pp_usage_day(const struct pp_usage *usage,
+				       const char **name_r);
+
+/* The document of a finished period, and back. */
+char *pp_usage_period_encode(const char *name,
+			     const struct pp_counters *counters);
+gboolean pp_usage_period_decode(const char *text, const char *name,
+				struct pp_counters *counters_r,
+				GError **error);
+
+#endif

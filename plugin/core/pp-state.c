@@ -1,0 +1,218 @@
+/* Copyright (c) 2026 dovecot-pop3-policy authors
+   SPDX-License-Identifier: LGPL-2.1-or-later
+
+   The state of a maildrop, in memory. */
+#include "pp-state.h"
+
+#include <string.h>
+
+struct pp_state *pp_state_new(const struct pp_mailbox_id *mailbox,
+			      guint64 now)
+{
+	struct pp_state *state = g_new0(struct pp_state, 1);
+
+	state->mailbox = *mailbox;
+	state->clock = now;
+	state->map = pp_uidl_map_new();
+	state->first_seen = pp_runs_new();
+	state->retrieved = pp_runs_new();
+	state->deleted = pp_runs_new();
+	pp_uidl_map_set_rule(state->map, 1, PP_UID_MAX, 1,
+			     mailbox->uidvalidity);
+	pp_state_use_validity(state, mailbox->uidvalidity);
+	return state;
+}
+
+struct pp_state *pp_state_copy(const struct pp_state *state)
+{
+	struct pp_state *copy = g_new0(struct pp_state, 1);
+
+	*copy = *state;
+	copy->map = pp_uidl_map_copy(state->map);
+	copy->first_seen = pp_runs_copy(state->first_seen);
+	copy->retrieved = pp_runs_copy(state->retrieved);
+	copy->deleted = pp_runs_copy(state->deleted);
+	copy->policy = g_strdup(state->policy);
+	return copy;
+}
+
+void pp_state_free(struct pp_state *state)
+{
+	if (state == NULL)
+		return;
+	pp_uidl_map_free(state->map);
+	pp_runs_free(state->first_seen);
+	pp_runs_free(state->retrieved);
+	pp_runs_free(state->deleted);
+	g_free(state->policy);
+	g_free(state);
+}
+
+guint32 pp_state_next_validity(const struct pp_state *state,
+			       guint32 uidvalidity)
+{
+	if (uidvalidity > state->high_validity)
+		return uidvalidity;
+	if (state->high_validity == G_MAXUINT32)
+		return G_MAXUINT32;
+	return state->high_validity + 1;
+}
+
+void pp_state_use_validity(struct pp_state *state, guint32 validity)
+{
+	state->high_validity = MAX(state->high_validity, validity);
+}
+
+guint32 pp_state_open_rule(struct pp_state *state, guint32 first,
+			   guint32 uidvalidity)
+{
+	guint32 validity = pp_state_next_validity(state, uidvalidity);
+
+	pp_uidl_map_set_rule(state->map, first, PP_UID_MAX, first, validity);
+	pp_state_use_validity(state, validity);
+	return validity;
+}
+
+/* Where UID stands in shown[], or belongs. */
+static guint shown_index(const struct pp_state *state, guint32 uid)
+{
+	guint i = state->shown_count;
+
+	while (i > 0 && state->shown[i - 1].uid >= uid)
+		i--;
+	return i;
+}
+
+/* The lowest UID goes where there is no room. */
+static void shown_insert(struct pp_state *state, guint index, guint32 uid,
+			 guint64 id)
+{
+	struct pp_shown *shown = state->shown;
+
+	if (state->shown_count < PP_SHOWN_MAX) {
+		memmove(shown + index + 1, shown + index,
+			(state->shown_count - index) * sizeof(*shown));
+		state->shown_count++;
+	} else if (index == 0) {
+		return;
+	} else {
+		index--;
+		memmove(shown, shown + 1, index * sizeof(*shown));
+	}
+	shown[index].uid = uid;
+	shown[index].id = id;
+}
+
+void pp_state_add_shown(struct pp_state *state, guint32 uid, guint64 id)
+{
+	guint index = shown_index(state, uid);
+
+	if (index < state->shown_count && state->shown[index].uid == uid)
+		state->shown[index].id = id;
+	else
+		shown_insert(state, index, uid, id);
+	state->mark = MAX(state->mark, uid);
+}
+
+/* What is stored about a shown UID stays: of one generation, it is the same. */
+static gboolean merge_shown(struct pp_state *state,
+			    const struct pp_facts *facts)
+{
+	struct pp_shown before[PP_SHOWN_MAX];
+	guint i, index;
+
+	memcpy(before, state->shown, sizeof(before));
+	for (i = 0; i < facts->shown_count; i++) {
+		const struct pp_shown *shown = &facts->shown[i];
+
+		index = shown_index(state, shown->uid);
+		if (index == state->shown_count ||
+		    state->shown[index].uid != shown->uid)
+			shown_insert(state, index, shown->uid, shown->id);
+		else if (state->shown[index].id == 0)
+			state->shown[index].id = shown->id;
+	}
+	for (i = 0; i < state->shown_count; i++) {
+		if (before[i].uid != state->shown[i].uid ||
+		    before[i].id != state->shown[i].id)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+static gboolean merge_mark(struct pp_state *state,
+			   const struct pp_facts *facts)
+{
+	gboolean changed = FALSE;
+
+	if (facts->mark > state->mark) {
+		state->mark = facts->mark;
+		changed = TRUE;
+	}
+	if (facts->count != G_MAXUINT32 && facts->count != state->count) {
+		state->count = facts->count;
+		changed = TRUE;
+	}
+	return changed;
+}
+
+/* Returns how many UIDs of FACTS were not known before. */
+static guint64 merge_runs(struct pp_runs *runs, const struct pp_runs *facts)
+{
+	const struct pp_run *run;
+	guint64 added = 0;
+	guint i;
+
+	if (facts == NULL)
+		return 0;
+	for (i = 0; i < pp_runs_count(facts); i++) {
+		run = pp_runs_at(facts, i);
+		added += pp_runs_set_new(runs, run->first, run->last,
+					 run->time);
+	}
+	return added;
+}
+
+gboolean pp_state_merge(struct pp_state *state, const struct pp_facts *facts)
+{
+	gboolean changed;
+	guint64 added = 0;
+
+	if (facts->generation != state->generation)
+		return FALSE;
+
+	changed = merge_mark(state, facts);
+	if (merge_shown(state, facts))
+		changed = TRUE;
+	if (facts->seen_upto > 0) {
+		added += pp_runs_set_new(state->first_seen, 1,
+					 facts->seen_upto, facts->first_seen);
+	}
+	added += merge_runs(state->retrieved, facts->retrieved);
+	added += merge_runs(state->deleted, facts->deleted);
+	state->clock = MAX(state->clock, facts->now);
+	return changed || added > 0;
+}
+
+static void prune_runs(struct pp_runs **runs, const guint32 *uids, guint count,
+		       guint32 upto, gboolean keep_ends)
+{
+	struct pp_runs *pruned =
+		pp_runs_pruned(*runs, uids, count, upto, keep_ends);
+
+	pp_runs_free(*runs);
+	*runs = pruned;
+}
+
+void pp_state_prune_upto(struct pp_state *state, const guint32 *uids,
+			 guint count, guint32 upto)
+{
+	prune_runs(&state->first_seen, uids, count, upto, TRUE);
+	prune_runs(&state->retrieved, uids, count, upto, FALSE);
+	prune_runs(&state->deleted, uids, count, upto, FALSE);
+}
+
+void pp_state_prune(struct pp_state *state, const guint32 *uids, guint count)
+{
+	pp_state_prune_upto(state, uids, count, PP_UID_MAX);
+}

@@ -1,0 +1,370 @@
+/* Copyright (c) 2026 dovecot-pop3-policy authors
+   SPDX-License-Identifier: LGPL-2.1-or-later
+
+   The text of usage accounting: counters by name, `usage/now` with its three
+   sets of them ("total.", "month.", "day.") and session ids, and a finished
+   period. Counters that are 0 are left out. */
+#include <string.h>
+#include "pp-usage-private.h"
+#include "pp-doc.h"
+#include "pp-error.h"
+
+#define DOC_KIND "usage"
+
+static const char *const counter_names[PP_COUNTERS] = {
+	[PP_SESSIONS] = "sessions",
+	[PP_SESSIONS_ABORTED] = "sessions_aborted",
+	[PP_SECONDS] = "seconds",
+	[PP_RETR_COUNT] = "retr_count",
+	[PP_RETR_BYTES] = "retr_bytes",
+	[PP_TOP_COUNT] = "top_count",
+	[PP_TOP_BYTES] = "top_bytes",
+	[PP_RETR_ABORTED_COUNT] = "retr_aborted_count",
+	[PP_RETR_ABORTED_BYTES] = "retr_aborted_bytes",
+	[PP_TOP_ABORTED_COUNT] = "top_aborted_count",
+	[PP_TOP_ABORTED_BYTES] = "top_aborted_bytes",
+	[PP_AGAIN_COUNT] = "again_count",
+	[PP_AGAIN_BYTES] = "again_bytes",
+	[PP_UIDL_COUNT] = "uidl_count",
+	[PP_LIST_COUNT] = "list_count",
+	[PP_DELE_COUNT] = "dele_count",
+	[PP_REMOVED_COUNT] = "removed_count",
+	[PP_REMOVED_BYTES] = "removed_bytes",
+	[PP_IN_BYTES] = "in_bytes",
+	[PP_OUT_BYTES] = "out_bytes",
+	[PP_FIRST_SESSION] = "first_session",
+	[PP_LAST_SESSION] = "last_session"
+};
+
+const char *pp_counter_name(enum pp_counter counter)
+{
+	g_assert((guint)counter < PP_COUNTERS);
+	return counter_names[counter];
+}
+
+/* PP_COUNTERS: there is none of that name. */
+static guint find_counter(const char *name)
+{
+	guint i = 0;
+
+	while (i < PP_COUNTERS && strcmp(counter_names[i], name) != 0)
+		i++;
+	return i;
+}
+
+char *pp_counters_print(const struct pp_counters *counters, char separator)
+{
+	GString *text = g_string_new(NULL);
+
+	for (guint i = 0; i < PP_COUNTERS; i++) {
+		if (counters->value[i] == 0)
+			continue;
+		if (text->len > 0)
+			g_string_append_c(text, separator);
+		g_string_append_printf(text, "%s=%" G_GUINT64_FORMAT,
+				       counter_names[i], counters->value[i]);
+	}
+	return g_string_free(text, FALSE);
+}
+
+static gboolean set_counter(struct pp_counters *counters, const char *name,
+			    const char *value, GError **error)
+{
+	guint counter = find_counter(name);
+
+	if (counter == PP_COUNTERS) {
+		g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX,
+			    "has an unknown counter '%.40s'", name);
+		return FALSE;
+	}
+	if (!pp_parse_uint64(value, &counters->value[counter])) {
+		g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX,
+			    "has a bad number for '%s'", name);
+		return FALSE;
+	}
+	return TRUE;
+}
+
+/* One NAME=VALUE of a list; SEEN are the names before it. */
+static gboolean parse_pair(char *pair, struct pp_counters *counters,
+			   GHashTable *seen, GError **error)
+{
+	char *value = strchr(pair, '=');
+
+	if (value == NULL) {
+		g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX,
+			    "has '%.40s' without a value", pair);
+		return FALSE;
+	}
+	*value++ = '\0';
+	if (!g_hash_table_add(seen, pair)) {
+		g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX,
+			    "has '%.40s' twice", pair);
+		return FALSE;
+	}
+	return set_counter(counters, pair, value, error);
+}
+
+gboolean pp_counters_parse(const char *text, char separator,
+			   struct pp_counters *counters_r, GError **error)
+{
+	const char delimiter[] = { separator, '\0' };
+	struct pp_counters counters = { 0 };
+	g_auto(GStrv) pairs = g_strsplit(text, delimiter, -1);
+	g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+
+	for (guint i = 0; pairs[i] != NULL; i++) {
+		if (!parse_pair(pairs[i], &counters, seen, error))
+			return FALSE;
+	}
+	*counters_r = counters;
+	return TRUE;
+}
+
+char *pp_usage_id(const char *id)
+{
+	g_autofree char *escaped = pp_escape(id);
+	GString *text = g_string_new(escaped);
+
+	g_string_replace(text, ",", "%2C", 0);
+	if (text->len > PP_USAGE_ID_MAX_LEN) {
+		/* cut ids must still differ where the whole ones do */
+		g_string_truncate(text, PP_USAGE_ID_MAX_LEN - 16);
+		g_string_append_printf(text, "%016" G_GINT64_MODIFIER "x",
+				       pp_hash64(id, strlen(id)));
+	}
+	return g_string_free(text, FALSE);
+}
+
+static void add_counters(GString *body, const char *prefix,
+			 const struct pp_counters *counters)
+{
+	for (guint i = 0; i < PP_COUNTERS; i++) {
+		g_autofree char *field = g_strconcat(prefix, counter_names[i],
+						     NULL);
+
+		if (counters->value[i] != 0)
+			pp_doc_add_uint(body, field, counters->value[i]);
+	}
+}
+
+static void add_period(GString *body, const char *period, const char *name,
+		       const struct pp_counters *counters)
+{
+	g_autofree char *prefix = g_strconcat(period, ".", NULL);
+
+	if (*name == '\0')
+		return;
+	pp_doc_add(body, period, name);
+	add_counters(body, prefix, counters);
+}
+
+static void add_ids(GString *body, const char *name, const GPtrArray *ids)
+{
+	g_autoptr(GString) text = g_string_new(NULL);
+
+	if (ids->len == 0)
+		return;
+	for (guint i = 0; i < ids->len; i++) {
+		if (i > 0)
+			g_string_append_c(text, ',');
+		g_string_append(text, ids->pdata[i]);
+	}
+	pp_doc_add(body, name, text->str);
+}
+
+char *pp_usage_encode(const struct pp_usage *usage)
+{
+	g_autoptr(GString) body = g_string_new(NULL);
+
+	if (pp_counters_is_zero(&usage->total)) {
+		/* a document has at least one field */
+		pp_doc_add_uint(body, "total.sessions", 0);
+	}
+	add_counters(body, "total.", &usage->total);
+	add_period(body, "month", usage->month_name, &usage->month);
+	add_period(body, "day", usage->day_name, &usage->day);
+	add_ids(body, "ids", usage->sessions);
+	add_ids(body, "replays", usage->replays);
+	return pp_doc_finish(DOC_KIND, body);
+}
+
+/* TRUE if NAME is a year and month (PARTS 2) or a day (3) of the calendar. */
+static gboolean is_date(const char *name, guint parts)
+{
+	guint part[3] = { 0, 0, 1 };
+	g_auto(GStrv) texts = g_strsplit(name, "-", -1);
+
+	if (g_strv_length(texts) != parts)
+		return FALSE;
+	for (guint i = 0; i < parts; i++) {
+		guint32 number;
+
+		if (strlen(texts[i]) != (i == 0 ? 4 : 2) ||
+		    !pp_parse_uint32(texts[i], &number))
+			return FALSE;
+		part[i] = number;
+	}
+	return part[1] <= 12 && part[2] <= 31 &&
+		g_date_valid_dmy(part[2], part[1], part[0]);
+}
+
+static gboolean month_is_valid(const char *name)
+{
+	return is_date(name, 2);
+}
+
+static gboolean day_is_valid(const char *name)
+{
+	return is_date(name, 3);
+}
+
+static gboolean set_name(char *name, gsize size, const char *value,
+			 gboolean valid, GError **error)
+{
+	if (!valid) {
+		g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX,
+			    "has a bad date '%.40s'", value);
+		return FALSE;
+	}
+	g_strlcpy(name, value, size);
+	return TRUE;
+}
+
+static gboolean set_ids(GPtrArray *ids, guint max, const char *value,
+			GError **error)
+{
+	g_auto(GStrv) texts = g_strsplit(value, ",", -1);
+
+	for (guint i = 0; texts[i] != NULL; i++) {
+		gsize length = strlen(texts[i]);
+
+		if (length == 0 || length > PP_USAGE_ID_MAX_LEN || i >= max) {
+			g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX,
+				    "has bad session ids");
+			return FALSE;
+		}
+		g_ptr_array_add(ids, g_strdup(texts[i]));
+	}
+	return TRUE;
+}
+
+/* Reserved for what later versions may add without harm. */
+static gboolean is_ignored(const char *name)
+{
+	return g_str_has_prefix(name, "x-");
+}
+
+/* A counter of one of the three sets, or anything unknown. */
+static gboolean set_prefixed(struct pp_usage *usage, const char *name,
+			     const char *value, GError **error)
+{
+	static const char *const prefixes[] = { "total.", "month.", "day." };
+	struct pp_counters *sets[] = {
+		&usage->total, &usage->month, &usage->day
+	};
+
+	for (guint i = 0; i < G_N_ELEMENTS(prefixes); i++) {
+		if (g_str_has_prefix(name, prefixes[i])) {
+			return set_counter(sets[i],
+					   name + strlen(prefixes[i]), value,
+					   error);
+		}
+	}
+	if (is_ignored(name))
+		return TRUE;
+	g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX,
+		    "has an unknown field '%.40s'", name);
+	return FALSE;
+}
+
+static gboolean set_field(struct pp_usage *usage, const char *name,
+			  const char *value, GError **error)
+{
+	if (strcmp(name, "month") == 0) {
+		return set_name(usage->month_name, sizeof(usage->month_name),
+				value, month_is_valid(value), error);
+	}
+	if (strcmp(name, "day") == 0) {
+		return set_name(usage->day_name, sizeof(usage->day_name),
+				value, day_is_valid(value), error);
+	}
+	if (strcmp(name, "ids") == 0) {
+		return set_ids(usage->sessions, PP_USAGE_SESSIONS_MAX, value,
+			       error);
+	}
+	if (strcmp(name, "replays") == 0) {
+		return set_ids(usage->replays, PP_USAGE_REPLAYS_MAX, value,
+			       error);
+	}
+	return set_prefixed(usage, name, value, error);
+}
+
+/* Counters of a period that has no name could never be filed. */
+static gboolean check_names(const struct pp_usage *usage, GError **error)
+{
+	if ((usage->month_name[0] != '\0' ||
+	     pp_counters_is_zero(&usage->month)) &&
+	    (usage->day_name[0] != '\0' || pp_counters_is_zero(&usage->day)))
+		return TRUE;
+	g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX,
+		    "has counters of a period without a name");
+	return FALSE;
+}
+
+struct pp_usage *pp_usage_decode(const char *text, GError **error)
+{
+	g_autoptr(GHashTable) doc = pp_doc_parse(DOC_KIND, text, error);
+	struct pp_usage *usage;
+	gpointer name, value;
+	GHashTableIter iter;
+	gboolean valid = TRUE;
+
+	if (doc == NULL)
+		return NULL;
+	usage = pp_usage_new();
+	g_hash_table_iter_init(&iter, doc);
+	while (valid && g_hash_table_iter_next(&iter, &name, &value))
+		valid = set_field(usage, name, value, error);
+	if (valid && check_names(usage, error))
+		return usage;
+	pp_usage_free(usage);
+	return NULL;
+}
+
+char *pp_usage_period_encode(const char *name,
+			     const struct pp_counters *counters)
+{
+	g_autoptr(GString) body = g_string_new(NULL);
+
+	pp_doc_add(body, "period", name);
+	add_counters(body, "", counters);
+	return pp_doc_finish(DOC_KIND, body);
+}
+
+gboolean pp_usage_period_decode(const char *text, const char *name,
+				struct pp_counters *counters_r,
+				GError **error)
+{
+	g_autoptr(GHashTable) doc = pp_doc_parse(DOC_KIND, text, error);
+	struct pp_counters counters = { 0 };
+	gpointer field, value;
+	GHashTableIter iter;
+
+	if (doc == NULL)
+		return FALSE;
+	if (g_strcmp0(g_hash_table_lookup(doc, "period"), name) != 0) {
+		g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX,
+			    "is not about the period %s", name);
+		return FALSE;
+	}
+	g_hash_table_remove(doc, "period");
+	g_hash_table_iter_init(&iter, doc);
+	while (g_hash_table_iter_next(&iter, &field, &value)) {
+		if (!is_ignored(field) &&
+		    !set_counter(&counters, field, value, error))
+			return FALSE;
+	}
+	*counters_r = counters;
+	return TRUE;
+}
