@@ -1,0 +1,124 @@
+/* Copyright (c) 2026 dovecot-pop3-policy authors
+   SPDX-License-Identifier: LGPL-2.1-or-later
+
+   Keeping the ledger: appending to its last chunk, reading all of it. */
+#include "pop3-policy-compat.h"
+#include "mail-index.h"
+#include "mail-storage-private.h"
+#include "pop3-policy-session.h"
+
+static const char *book_key(guint32 chunk)
+{
+	return t_strdup_printf("ledger/%u", chunk);
+}
+
+/* Decodes a chunk of STATE's mailbox into ENTRIES. */
+static bool book_decode(const struct pp_state *state, const char *value,
+			GArray *entries)
+{
+	struct pp_mailbox_id mailbox;
+	guint count = entries->len;
+
+	if (value == NULL ||
+	    !pp_ledger_decode(value, &mailbox, entries, NULL))
+		return FALSE;
+	if (pp_mailbox_id_equal(&mailbox, &state->mailbox))
+		return TRUE;
+	/* its UIDs are those of another mailbox */
+	g_array_set_size(entries, count);
+	return FALSE;
+}
+
+/* Drops the entries of messages that are gone. */
+static void book_drop_gone(GArray *entries, struct mailbox *box)
+{
+	const struct pp_identity *identity;
+	guint i, kept = 0;
+	uint32_t seq;
+
+	for (i = 0; i < entries->len; i++) {
+		identity = &g_array_index(entries, struct pp_identity, i);
+		if (!mail_index_lookup_seq(box->view, identity->uid, &seq))
+			continue;
+		g_array_index(entries, struct pp_identity, kept++) =
+			*identity;
+	}
+	g_array_set_size(entries, kept);
+}
+
+static void book_write(struct pop3_policy_change *change, guint32 chunk,
+		       const GArray *entries)
+{
+	struct pp_state *state = *change->state;
+	const struct pp_identity *identities =
+		(const struct pp_identity *)entries->data;
+	guint start = 0, next;
+
+	while (start < entries->len) {
+		g_autofree char *doc = pp_ledger_encode(&state->mailbox,
+							identities,
+							entries->len, start,
+							&next);
+
+		pop3_policy_change_write(change, book_key(chunk), doc);
+		state->ledger_last_first = identities[start].uid;
+		state->ledger_chunks = ++chunk;
+		start = next;
+	}
+}
+
+int pop3_policy_book_append(struct pop3_policy_maildrop *md,
+			    const struct pop3_policy_deadline *deadline,
+			    struct pop3_policy_change *change,
+			    struct mailbox *box, const GArray *new_entries,
+			    guint32 upto, const char **error_r)
+{
+	struct pp_state *state = *change->state;
+	g_autoptr(GArray) entries = g_array_new(FALSE, FALSE,
+						sizeof(struct pp_identity));
+	guint32 chunk = state->ledger_chunks;
+	const char *key, *value;
+
+	if (chunk > 0) {
+		key = book_key(chunk - 1);
+		if (pop3_policy_store_lookup(md->store,
+					     pool_datastack_create(), deadline,
+					     &key, 1, &value, error_r) < 0)
+			return -1;
+		/* what cannot be read is not overwritten: a new one is begun */
+		if (book_decode(state, value, entries))
+			chunk--;
+	}
+	book_drop_gone(entries, box);
+	g_array_append_vals(entries, new_entries->data, new_entries->len);
+	book_write(change, chunk, entries);
+	state->ledger_upto = upto;
+	return 0;
+}
+
+GArray *pop3_policy_book_read(struct pop3_policy_maildrop *md,
+			      const struct pop3_policy_deadline *deadline,
+			      const struct pp_state *state,
+			      unsigned int *left_out_r, const char **error_r)
+{
+	guint32 i, count = state->ledger_chunks;
+	const char **keys = t_new(const char *, count + 1);
+	const char **values = t_new(const char *, count + 1);
+	pool_t pool = pool_alloconly_create("pop3-policy ledger", 1024 * 32);
+	GArray *entries = NULL;
+
+	for (i = 0; i < count; i++)
+		keys[i] = book_key(i);
+	if (pop3_policy_store_lookup(md->store, pool, deadline, keys, count,
+				     values, error_r) == 0) {
+		entries = g_array_new(FALSE, FALSE,
+				      sizeof(struct pp_identity));
+		*left_out_r = 0;
+		for (i = 0; i < count; i++) {
+			if (!book_decode(state, values[i], entries))
+				*left_out_r += 1;
+		}
+	}
+	pool_unref(&pool);
+	return entries;
+}

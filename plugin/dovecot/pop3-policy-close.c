@@ -1,0 +1,313 @@
+/* Copyright (c) 2026 dovecot-pop3-policy authors
+   SPDX-License-Identifier: LGPL-2.1-or-later
+
+   What a session found out becomes stored: ledger and mark before new UIDs are
+   shown; all else when the client is gone. */
+#include "pop3-policy-compat.h"
+#include "ioloop.h"
+#include "mail-index.h"
+#include "mail-storage-private.h"
+#include "master-service.h"
+#include "pop3-policy-event.h"
+#include "pop3-policy-mailbox.h"
+#include "pop3-policy-removal.h"
+#include "pop3-policy-session.h"
+
+/* Collecting the identities of a maildrop's first sight may take long: at UIDL
+   this part of the deadline is spent on it, the rest is done at close. */
+#define STORE_NEW_COLLECT_DIVISOR 4
+/* a removal at close stops after this */
+#define CLOSE_REMOVAL_MSECS 2000
+
+struct close_context {
+	struct pop3_policy_session *session;
+	const struct pop3_policy_deadline *deadline;
+	struct pp_facts facts;
+	/* identities for the ledger, up to which UID, and the mailbox that
+	   they were taken from */
+	GArray *identities;
+	guint32 identities_upto;
+	struct mailbox *box;
+	struct pp_shown shown[PP_SHOWN_MAX];
+	bool want_state;
+	/* the merged state, for the removal that may follow */
+	struct pp_state *state;
+};
+
+/* The last of the identities are remembered in the state too. */
+static void close_note_shown(struct close_context *ctx)
+{
+	const struct pp_identity *identity;
+	guint i, first = 0;
+
+	if (ctx->identities->len > PP_SHOWN_MAX)
+		first = ctx->identities->len - PP_SHOWN_MAX;
+	for (i = first; i < ctx->identities->len; i++) {
+		identity = &g_array_index(ctx->identities, struct pp_identity,
+					  i);
+		ctx->shown[i - first].uid = identity->uid;
+		ctx->shown[i - first].id = identity->id;
+	}
+	ctx->facts.shown = ctx->shown;
+	ctx->facts.shown_count = ctx->identities->len - first;
+}
+
+/* Identities of what the ledger does not have yet, for as long as DEADLINE
+   lasts. */
+static void
+close_collect(struct close_context *ctx,
+	      struct mailbox_transaction_context *trans,
+	      const struct pop3_policy_deadline *deadline)
+{
+	struct pop3_policy_session *session = ctx->session;
+	const struct pp_identity *last;
+	int ret;
+
+	ret = pop3_policy_mailbox_identities(ctx->box, trans,
+					     session->state->ledger_upto + 1,
+					     FALSE, deadline, ctx->identities);
+	ctx->identities_upto = session->state->ledger_upto;
+	/* what came after this session's view is for the next one */
+	while (ctx->identities->len > 0) {
+		last = &g_array_index(ctx->identities, struct pp_identity,
+				      ctx->identities->len - 1);
+		if (last->uid <= session->highest_uid) {
+			ctx->identities_upto = last->uid;
+			break;
+		}
+		g_array_set_size(ctx->identities, ctx->identities->len - 1);
+		ret = 1;
+	}
+	if (ret > 0)
+		ctx->identities_upto = session->highest_uid;
+	close_note_shown(ctx);
+}
+
+static void close_facts_init(struct close_context *ctx)
+{
+	struct pop3_policy_session *session = ctx->session;
+	struct pp_facts *facts = &ctx->facts;
+
+	facts->generation = session->state->generation;
+	facts->now = ioloop_time;
+	facts->mark = session->highest_uid;
+	facts->count = G_MAXUINT32;
+	facts->seen_upto = session->highest_uid;
+	facts->first_seen = session->start_time;
+}
+
+static int close_change(struct pop3_policy_change *change, void *context,
+			const char **error_r)
+{
+	struct close_context *ctx = context;
+	struct pop3_policy_session *session = ctx->session;
+	struct pp_state *state;
+
+	if (change->usage != NULL &&
+	    pp_usage_add(change->usage, session->id,
+			 &session->counters, ioloop_time, change->filed))
+		change->usage_changed = TRUE;
+	if (!ctx->want_state)
+		return 1;
+	state = *change->state;
+	if (state == NULL) {
+		*error_r = "state: is gone";
+		return -1;
+	}
+	if (state->generation == session->state->generation &&
+	    ctx->identities->len > 0 &&
+	    state->ledger_upto < ctx->identities_upto &&
+	    state->ledger_upto == session->state->ledger_upto) {
+		if (pop3_policy_book_append(session->md, ctx->deadline, change,
+					    ctx->box, ctx->identities,
+					    ctx->identities_upto,
+					    error_r) < 0)
+			return -1;
+		change->state_changed = TRUE;
+	}
+	if (pp_state_merge(state, &ctx->facts)) {
+		pp_retention_note_facts(state, &session->set->policy,
+					&ctx->facts);
+		change->state_changed = TRUE;
+	}
+	ctx->state = pp_state_copy(state);
+	return 1;
+}
+
+void pop3_policy_store_new(struct pop3_policy_session *session)
+{
+	struct pop3_policy_deadline deadline, collect;
+	struct close_context ctx;
+	const char *error;
+
+	if (session->new_stored || session->plain ||
+	    session->highest_uid <= session->state->mark)
+		return;
+	session->new_stored = TRUE;
+	deadline = pop3_policy_deadline_in(session->set->dict_timeout_msecs);
+	collect = pop3_policy_deadline_in(session->set->dict_timeout_msecs /
+					  STORE_NEW_COLLECT_DIVISOR);
+	i_zero(&ctx);
+	ctx.session = session;
+	ctx.deadline = &deadline;
+	ctx.want_state = TRUE;
+	ctx.box = session->client->mailbox;
+	ctx.identities = g_array_new(FALSE, FALSE, sizeof(struct pp_identity));
+	close_facts_init(&ctx);
+	close_collect(&ctx, session->client->trans, &collect);
+	if (pop3_policy_maildrop_change(session->md, &deadline, TRUE, FALSE,
+					close_change, &ctx, &error) < 0) {
+		pop3_policy_session_failed(session, "commit", error,
+			"new mail is shown by the rule that was stored before, "
+			"and noted in a later session");
+	} else if (ctx.state != NULL &&
+		   ctx.state->generation == session->state->generation) {
+		pp_state_free(session->state);
+		session->state = ctx.state;
+		ctx.state = NULL;
+	}
+	pp_state_free(ctx.state);
+	g_array_unref(ctx.identities);
+}
+
+/* INBOX again: the client's was freed with it. */
+static struct mailbox *
+close_open_inbox(struct pop3_policy_session *session,
+		 struct mailbox_transaction_context **trans_r)
+{
+	struct mail_namespace *ns =
+		mail_namespace_find_inbox(session->user->namespaces);
+	struct mailbox *box = mailbox_alloc(ns->list, "INBOX",
+		MAILBOX_FLAG_READONLY | MAILBOX_FLAG_IGNORE_ACLS);
+	struct pp_mailbox_id id;
+	const char *error;
+
+	if (mailbox_open(box) < 0 ||
+	    pop3_policy_mailbox_id(box, &id, &error) < 0 ||
+	    !pp_mailbox_id_equal(&id, &session->state->mailbox)) {
+		mailbox_free(&box);
+		return NULL;
+	}
+	*trans_r = mailbox_transaction_begin(box, 0, __func__);
+	return box;
+}
+
+/* A failed commit's numbers, in the form that `usage replay` reads. */
+static void close_log_usage(struct pop3_policy_session *session)
+{
+	g_autofree char *numbers = pp_counters_print(&session->counters, ' ');
+
+	e_error(session->event, "usage not stored, to be replayed: "
+		"user=%s session=%s ended=%"PRIdTIME_T" %s",
+		session->user->username, session->id,
+		ioloop_time, numbers);
+}
+
+static bool close_has_facts(struct pop3_policy_session *session)
+{
+	const struct pp_state *state = session->state;
+
+	return session->highest_uid > state->mark ||
+		session->highest_uid > state->ledger_upto ||
+		pp_runs_count(session->retrieved) > 0 ||
+		pp_runs_count(session->deleted) > 0 ||
+		session->messages != state->count;
+}
+
+static void close_merge(struct pop3_policy_session *session,
+			struct close_context *ctx)
+{
+	struct mailbox_transaction_context *trans = NULL;
+	const char *error;
+	int ret;
+
+	if (session->state != NULL && !session->plain) {
+		close_facts_init(ctx);
+		ctx->facts.count = session->messages;
+		ctx->facts.retrieved = session->retrieved;
+		ctx->facts.deleted = session->deleted;
+		ctx->want_state = close_has_facts(session);
+		if (session->highest_uid > session->state->ledger_upto &&
+		    !pop3_policy_store_has_failed(session->md->store)) {
+			ctx->box = close_open_inbox(session, &trans);
+			if (ctx->box != NULL)
+				close_collect(ctx, trans, ctx->deadline);
+		}
+	}
+	if (!ctx->want_state && !session->set->usage)
+		return;
+	ret = pop3_policy_maildrop_change(session->md, ctx->deadline,
+					  ctx->want_state,
+					  session->set->usage, close_change,
+					  ctx, &error);
+	if (ret < 0) {
+		pop3_policy_session_failed(session, "commit", error,
+			"what this session retrieved counts as not retrieved "
+			"and is kept longer");
+		if (session->set->usage)
+			close_log_usage(session);
+	}
+	if (ctx->box != NULL) {
+		mailbox_transaction_rollback(&trans);
+		mailbox_free(&ctx->box);
+	}
+}
+
+static bool close_removal_stop(void *context ATTR_UNUSED)
+{
+	return master_service_is_killed(master_service);
+}
+
+/* Retention, if it is due and nobody else looks. */
+static void close_remove(struct pop3_policy_session *session,
+			 const struct pp_state *state)
+{
+	struct pop3_policy_removal_params params = {
+		.by = "session",
+		.id = session->id,
+		.now = ioloop_time,
+		.budget_msecs = CLOSE_REMOVAL_MSECS,
+		.stop = close_removal_stop,
+		.dry_run = session->set->removal == POP3_POLICY_REMOVAL_DRY_RUN,
+	};
+	struct pop3_policy_removal_result result;
+	const char *error;
+
+	if (session->set->removal == POP3_POLICY_REMOVAL_NO ||
+	    !pp_retention_is_due(state, &session->set->policy, ioloop_time) ||
+	    master_service_is_killed(master_service))
+		return;
+	if (pop3_policy_removal_run(session->md, &params, &result,
+				    &error) < 0) {
+		e_error(session->event, "Removal stopped: %s (tried again at "
+			"the next session's end)", error);
+	}
+}
+
+void pop3_policy_close(struct pop3_policy_session *session)
+{
+	struct pop3_policy_deadline deadline;
+	struct close_context ctx;
+	const struct pp_state *state;
+
+	if (!session->accepted)
+		return;
+	deadline = pop3_policy_deadline_in(session->set->dict_timeout_msecs);
+	i_zero(&ctx);
+	ctx.session = session;
+	ctx.deadline = &deadline;
+	ctx.identities = g_array_new(FALSE, FALSE, sizeof(struct pp_identity));
+	if (session->md->store != NULL)
+		close_merge(session, &ctx);
+	else if (session->set->usage)
+		close_log_usage(session);
+	state = ctx.state != NULL ? ctx.state : session->state;
+	if (state != NULL && !session->plain && session->md->store != NULL &&
+	    !pop3_policy_store_has_failed(session->md->store))
+		close_remove(session, state);
+	pp_state_free(ctx.state);
+	g_array_unref(ctx.identities);
+	pop3_policy_event_session_finished(session->event,
+					   session->id,
+					   &session->counters);
+}

@@ -1,0 +1,431 @@
+/* Copyright (c) 2026 dovecot-pop3-policy authors
+   SPDX-License-Identifier: LGPL-2.1-or-later
+
+   INBOX is open, the state is there or will not come: what this session is.
+   The core decides from the facts; what has to be stored before anything is
+   shown (a first state, explicit UIDLs, a recovery) is stored here, under the
+   write lock and from what is stored by then. */
+#include "pop3-policy-compat.h"
+#include "ioloop.h"
+#include "mail-index.h"
+#include "mail-storage-private.h"
+#include "pop3-policy-event.h"
+#include "pop3-policy-mailbox.h"
+#include "pop3-policy-session.h"
+
+#define REFUSED_REPLY \
+	"[SYS/TEMP] The mailbox is not available at the moment, " \
+	"try again later."
+
+struct decide_context {
+	struct pop3_policy_session *session;
+	const struct pop3_policy_deadline *deadline;
+	enum pp_login_action action;
+	struct pp_mailbox_now now;
+	/* the state that was stored, or found stored */
+	struct pp_state *result;
+	/* of a recovery: the identities of all messages, for the ledger */
+	GArray *identities;
+	bool guard_refused;
+};
+
+static bool session_is_pinned(const struct pop3_policy_session *session)
+{
+	return session->set->uidl != POP3_POLICY_UIDL_HOST;
+}
+
+static const char *
+decide_refuse(struct pop3_policy_session *session, const char *reason,
+	      const char *message)
+{
+	pop3_policy_event_login_refused(session->event, reason,
+		t_strconcat("Login refused: ", message, NULL));
+	return REFUSED_REPLY;
+}
+
+/* Without a state: the host's own UIDLs, as if there were no plugin. */
+static const char *
+decide_off(struct pop3_policy_session *session, const char *operation,
+	   const char *error)
+{
+	pop3_policy_session_failed(session, operation, error,
+		"this maildrop has no state yet, the session goes on with the "
+		"host's own UIDLs and without policy");
+	return NULL;
+}
+
+/* UIDLs by uid + 0 and the UIDVALIDITY, which the witness says they are. */
+static const char *
+decide_plain(struct pop3_policy_session *session,
+	     const struct pp_mailbox_now *now, const char *operation,
+	     const char *error)
+{
+	pop3_policy_session_failed(session, operation, error,
+		"UIDLs are given by the witness beside the mailbox, nothing is "
+		"removed");
+	session->state = pp_state_new(&now->id, ioloop_time);
+	session->plain = TRUE;
+	session->pinned = session_is_pinned(session);
+	return NULL;
+}
+
+static int
+decide_first(struct decide_context *ctx, struct pop3_policy_change *change,
+	     const char **error_r)
+{
+	struct pop3_policy_session *session = ctx->session;
+
+	if (*change->state != NULL)
+		return 0;	/* another session was faster */
+	*change->state = pp_state_new(&ctx->now.id, ioloop_time);
+	if (session_is_pinned(session) &&
+	    ctx->action == PP_LOGIN_FIRST_SIGHT &&
+	    pop3_policy_sight(session, *change->state, TRUE, error_r) < 0)
+		return -1;
+	change->state_changed = TRUE;
+	return 1;
+}
+
+static int
+decide_texts(struct decide_context *ctx, struct pop3_policy_change *change,
+	     const char **error_r)
+{
+	int ret;
+
+	if (*change->state == NULL) {
+		*error_r = "state: is gone";
+		return -1;
+	}
+	ret = pop3_policy_sight(ctx->session, *change->state, FALSE, error_r);
+	if (ret > 0)
+		change->state_changed = TRUE;
+	return ret;
+}
+
+/* TRUE: the login has to be refused. */
+static bool decide_guard(struct decide_context *ctx,
+			 const struct pp_state *old,
+			 const struct pp_recovery *recovery)
+{
+	struct pop3_policy_session *session = ctx->session;
+	bool refuses = session->set->guard_refuses;
+	const char *message;
+
+	if (!pp_guard_acts(old, recovery))
+		return FALSE;
+	message = t_strdup_printf(
+		"The mailbox is another one than the state knows: of %u shown "
+		"messages %u are recognised, %u are gone or cannot be; %s",
+		old->count, recovery->recognised, recovery->lost, refuses ?
+		"login refused, nothing is removed. Bring the mail back "
+		"(mount, doveadm force-resync, restore); where it is rightly "
+		"gone, doveadm pop3 state delete" :
+		"the session goes on, since pop3_policy_uidl_guard is log");
+	pop3_policy_event_guard(session->event, old->count,
+				recovery->recognised, recovery->lost, refuses,
+				message);
+	ctx->guard_refused = refuses;
+	return refuses;
+}
+
+static int
+decide_recover(struct decide_context *ctx, struct pop3_policy_change *change,
+	       const char **error_r)
+{
+	struct pop3_policy_session *session = ctx->session;
+	struct client *client = session->client;
+	struct pp_recovery recovery;
+	GArray *ledger;
+	unsigned int left_out;
+
+	if (*change->state == NULL) {
+		*error_r = "state: is gone";
+		return -1;
+	}
+	if (!pp_mailbox_changed(*change->state, &ctx->now))
+		return 0;	/* another session was faster */
+	ledger = pop3_policy_book_read(session->md, ctx->deadline,
+				       *change->state, &left_out, error_r);
+	if (ledger == NULL)
+		return -1;
+	ctx->identities = g_array_new(FALSE, FALSE,
+				      sizeof(struct pp_identity));
+	if (pop3_policy_mailbox_identities(client->mailbox, client->trans, 1,
+					   FALSE, NULL,
+					   ctx->identities) < 0) {
+		*error_r = t_strdup(mailbox_get_last_internal_error(
+						client->mailbox, NULL));
+		g_array_unref(ledger);
+		return -1;
+	}
+	pp_recover(*change->state, ledger, ctx->identities, &ctx->now,
+		   ioloop_time, session_is_pinned(session), &recovery);
+	g_array_unref(ledger);
+	if (session_is_pinned(session) &&
+	    decide_guard(ctx, *change->state, &recovery)) {
+		pp_state_free(recovery.state);
+		*error_r = "the guard refused";
+		return -1;
+	}
+	e_info(session->event, "The mailbox changed (UIDVALIDITY %u -> %u): "
+	       "%u of %u shown messages are recognised and keep their UIDLs%s%s",
+	       (*change->state)->mailbox.uidvalidity,
+	       ctx->now.id.uidvalidity, recovery.recognised,
+	       (*change->state)->count, recovery.older_copy ?
+	       "; an older copy was brought back, all times start again" : "",
+	       left_out > 0 ? "; parts of the ledger could not be used" : "");
+	pp_state_free(*change->state);
+	*change->state = recovery.state;
+	change->state_changed = TRUE;
+	return 1;
+}
+
+static int decide_change(struct pop3_policy_change *change, void *context,
+			 const char **error_r)
+{
+	struct decide_context *ctx = context;
+	int ret;
+
+	switch (ctx->action) {
+	case PP_LOGIN_FIRST_SIGHT:
+	case PP_LOGIN_ANEW:
+		ret = decide_first(ctx, change, error_r);
+		break;
+	case PP_LOGIN_RECOVER:
+		ret = decide_recover(ctx, change, error_r);
+		break;
+	default:
+		ret = decide_texts(ctx, change, error_r);
+		break;
+	}
+	if (ret >= 0)
+		ctx->result = pp_state_copy(*change->state);
+	return ret;
+}
+
+static int book_change(struct pop3_policy_change *change, void *context,
+		       const char **error_r)
+{
+	struct decide_context *ctx = context;
+	struct pop3_policy_session *session = ctx->session;
+
+	if (*change->state == NULL || ctx->identities->len == 0 ||
+	    (*change->state)->generation != session->state->generation)
+		return 0;
+	(*change->state)->ledger_chunks = 0;
+	if (pop3_policy_book_append(session->md, ctx->deadline, change,
+				    session->client->mailbox, ctx->identities,
+				    (*change->state)->mark, error_r) < 0)
+		return -1;
+	change->state_changed = TRUE;
+	pp_state_free(session->state);
+	session->state = pp_state_copy(*change->state);
+	return 1;
+}
+
+/* Stores what has to be stored before anything is shown. 0, or -1. */
+static int decide_store(struct decide_context *ctx, const char **error_r)
+{
+	struct pop3_policy_session *session = ctx->session;
+	const char *error;
+	int ret;
+
+	ret = pop3_policy_maildrop_change(session->md, ctx->deadline, TRUE,
+					  FALSE, decide_change, ctx, error_r);
+	if (ret < 0) {
+		pp_state_free(ctx->result);
+		ctx->result = NULL;
+	} else {
+		pp_state_free(session->state);
+		session->state = ctx->result;
+		session->pinned = session_is_pinned(session);
+		/* the ledger follows; where that fails it is caught up at
+		   close */
+		if (ctx->identities != NULL) {
+			(void)pop3_policy_maildrop_change(session->md,
+				ctx->deadline, TRUE, FALSE, book_change, ctx,
+				&error);
+		}
+	}
+	if (ctx->identities != NULL)
+		g_array_unref(ctx->identities);
+	return ret < 0 ? -1 : 0;
+}
+
+static const char *decide_first_sight(struct decide_context *ctx)
+{
+	struct pop3_policy_session *session = ctx->session;
+	const char *error;
+
+	if (decide_store(ctx, &error) == 0)
+		return NULL;
+	if (ctx->action == PP_LOGIN_ANEW)
+		return decide_plain(session, &ctx->now, "commit", error);
+	return decide_off(session, "commit", error);
+}
+
+static const char *decide_recovery(struct decide_context *ctx)
+{
+	struct pop3_policy_session *session = ctx->session;
+	const char *error;
+
+	if (decide_store(ctx, &error) == 0)
+		return NULL;
+	if (ctx->guard_refused)
+		return REFUSED_REPLY;
+	if (!session_is_pinned(session)) {
+		pop3_policy_session_failed(session, "commit", error,
+			"what is known of this maildrop is not used in this "
+			"session, nothing is removed");
+		return NULL;
+	}
+	return decide_refuse(session, "commit", t_strdup_printf(
+		"The mailbox changed, and the recovery of its UIDLs could not "
+		"be stored: %s (tried again at the next login)", error));
+}
+
+/* The state fits. New mail may need an explicit UIDL. */
+static const char *
+decide_serve(struct decide_context *ctx, struct pp_state *state)
+{
+	struct pop3_policy_session *session = ctx->session;
+	struct pp_state *copy;
+	const char *error;
+	int ret = 0;
+
+	session->state = state;
+	session->pinned = session_is_pinned(session);
+	if (!session->pinned || ctx->now.above_mark == 0)
+		return NULL;
+	/* asked of a copy: only where there is one it is decided for good,
+	   under the write lock */
+	session->pinned = FALSE;
+	copy = pp_state_copy(state);
+	ret = pop3_policy_sight(session, copy, FALSE, &error);
+	pp_state_free(copy);
+	if (ret > 0)
+		ret = decide_store(ctx, &error);
+	session->pinned = TRUE;
+	if (ret == 0)
+		return NULL;
+	return decide_refuse(session, "commit", t_strdup_printf(
+		"New mail needs UIDLs of its own, which could not be stored: "
+		"%s (tried again at the next login)", error));
+}
+
+static const char *
+decide_refusal(struct pop3_policy_session *session, enum pp_refusal why,
+	       const char *error)
+{
+	const char *reason = "", *message = "";
+
+	switch (why) {
+	case PP_REFUSAL_NONE:
+		i_unreached();
+	case PP_REFUSAL_DAMAGED:
+		reason = "damaged";
+		message = t_strdup_printf(
+			"The stored value cannot be read: priv/pop3-policy/%s "
+			"(nothing is overwritten or removed; restore the key "
+			"from a backup, or give it up with doveadm pop3 state "
+			"delete)", error);
+		break;
+	case PP_REFUSAL_UNREACHABLE:
+		reason = "unreachable";
+		message = t_strdup_printf(
+			"The dict is out of reach and this maildrop has UIDLs "
+			"that only it knows: %s (tried again at the next "
+			"login)", error);
+		break;
+	case PP_REFUSAL_LOST:
+		reason = "lost";
+		message = "The dict has no state, but the witness beside the "
+			"mailbox says that there was one (restore the dict; "
+			"where the account was made anew, doveadm pop3 state "
+			"delete)";
+		break;
+	case PP_REFUSAL_OLDER:
+		reason = "older";
+		message = "The dict is an older copy than the witness beside "
+			"the mailbox knows (restore the newer one, or give it "
+			"up with doveadm pop3 state delete)";
+		break;
+	}
+	return decide_refuse(session, reason, message);
+}
+
+static void decide_lookup(struct decide_context *ctx, enum pp_lookup *lookup_r,
+			  struct pp_state **state_r, const char **error_r)
+{
+	struct pop3_policy_session *session = ctx->session;
+
+	if (session->lookup_ret < 0) {
+		*lookup_r = PP_LOOKUP_FAILED;
+		*error_r = session->lookup_error != NULL ?
+			session->lookup_error : "it cannot be opened";
+		return;
+	}
+	*lookup_r = pop3_policy_maildrop_parse(session->md, ctx->deadline,
+					       session->lookup_value, state_r,
+					       error_r);
+}
+
+static const char *
+decide_action(struct decide_context *ctx, struct pp_state *state,
+	      enum pp_refusal why, const char *error)
+{
+	struct pop3_policy_session *session = ctx->session;
+
+	switch (ctx->action) {
+	case PP_LOGIN_SERVE:
+		return decide_serve(ctx, state);
+	case PP_LOGIN_FIRST_SIGHT:
+	case PP_LOGIN_ANEW:
+		return decide_first_sight(ctx);
+	case PP_LOGIN_RECOVER:
+		pp_state_free(state);
+		return decide_recovery(ctx);
+	case PP_LOGIN_PLAIN:
+		return decide_plain(session, &ctx->now, "lookup", error);
+	case PP_LOGIN_OFF:
+		return decide_off(session, "lookup", error);
+	case PP_LOGIN_REFUSE:
+		pp_state_free(state);
+		return decide_refusal(session, why, error);
+	}
+	i_unreached();
+}
+
+const char *pop3_policy_decide(struct pop3_policy_session *session)
+{
+	struct client *client = session->client;
+	struct pop3_policy_deadline deadline =
+		pop3_policy_deadline_in(session->set->dict_timeout_msecs);
+	struct decide_context ctx = {
+		.session = session,
+		.deadline = &deadline,
+	};
+	struct pp_state *state = NULL;
+	struct pp_witness witness;
+	enum pp_refusal why = PP_REFUSAL_NONE;
+	enum pp_lookup lookup;
+	const char *error = "", *box_error;
+
+	decide_lookup(&ctx, &lookup, &state, &error);
+	i_zero(&witness);
+	if (session->md->files != NULL)
+		pop3_policy_files_read_witness(session->md->files, &witness);
+	if (pop3_policy_mailbox_now(client->mailbox, client->trans, state,
+				    &ctx.now, &box_error) < 0) {
+		pp_state_free(state);
+		return decide_refuse(session, "unreachable", box_error);
+	}
+	ctx.action = pp_login_decide(lookup, state, &witness, &ctx.now,
+				     session_is_pinned(session), &why);
+	session->messages = ctx.now.messages;
+	if (ctx.now.messages > 0) {
+		mail_index_lookup_uid(client->mailbox->view, ctx.now.messages,
+				      &session->highest_uid);
+	}
+	return decide_action(&ctx, state, why, error);
+}

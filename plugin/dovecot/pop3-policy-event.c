@@ -1,0 +1,135 @@
+/* Copyright (c) 2026 dovecot-pop3-policy authors
+   SPDX-License-Identifier: LGPL-2.1-or-later
+
+   See pop3-policy-event.h. */
+#include "pop3-policy-compat.h"
+#include "time-util.h"
+#include "mail-user.h"
+#include "pop3-policy-event.h"
+
+struct event_category event_category_pop3_policy = {
+	.name = "pop3-policy",
+};
+
+struct event *pop3_policy_event_create(struct mail_user *user)
+{
+	struct event *event = event_create(user->event);
+
+	event_add_category(event, &event_category_pop3_policy);
+	event_set_append_log_prefix(event, "pop3-policy: ");
+	return event;
+}
+
+/* Numbers of events are signed. */
+static intmax_t event_num(uint64_t num)
+{
+	return num > INTMAX_MAX ? INTMAX_MAX : (intmax_t)num;
+}
+
+static void event_add_time(struct event *event, const char *key, uint64_t when)
+{
+	/* 0 is "not known", which is not 1970 */
+	if (when != 0)
+		event_add_int(event, key, event_num(when));
+}
+
+static const char *event_time_text(uint64_t when)
+{
+	if (when == 0)
+		return "-";
+	return t_strfgmtime("%Y-%m-%dT%H:%M:%SZ", (time_t)when);
+}
+
+void pop3_policy_event_removed(struct event *parent, const char *by,
+			       const char *id, const char *uidl,
+			       const struct pp_verdict *verdict,
+			       uint64_t now, bool dry_run)
+{
+	struct event *event = event_create(parent);
+	const char *user =
+		event_find_field_recursive_str(event, "user");
+
+	/* A metric that counts removals must not count what stayed. */
+	if (!dry_run)
+		event_set_name(event, "pop3_policy_message_removed");
+	event_add_str(event, "removed_by", by);
+	event_add_str(event, "removed_by_id", id);
+	event_add_str(event, "uidl", uidl);
+	event_add_str(event, "rule", pp_rule_name(verdict->rule));
+	event_add_int(event, "uid", verdict->uid);
+	event_add_int(event, "size", event_num(verdict->size_bytes));
+	event_add_int(event, "overdue_secs", verdict->due >= now ? 0 :
+		      event_num(now - verdict->due));
+	event_add_time(event, "first_seen", verdict->first_seen);
+	event_add_time(event, "retrieved", verdict->retrieved);
+	event_add_time(event, "deleted", verdict->deleted);
+	e_info(event, "%s: user=%s %s=%s uidl=%s uid=%u size=%"PRIu64
+	       " rule=%s first_seen=%s retrieved=%s deleted=%s",
+	       dry_run ? "Would be removed" : "Removed",
+	       user == NULL ? "" : user, by, id, uidl, verdict->uid,
+	       (uint64_t)verdict->size_bytes, pp_rule_name(verdict->rule),
+	       event_time_text(verdict->first_seen),
+	       event_time_text(verdict->retrieved),
+	       event_time_text(verdict->deleted));
+	event_unref(&event);
+}
+
+void pop3_policy_event_session_finished(struct event *parent,
+					const char *session_id,
+					const struct pp_counters *counters)
+{
+	struct event *event = event_create(parent);
+
+	event_set_name(event, "pop3_policy_session_finished");
+	for (int i = 0; i < PP_COUNTERS; i++) {
+		event_add_int(event, pp_counter_name((enum pp_counter)i),
+			      event_num(counters->value[i]));
+	}
+	e_debug(event, "Session %s finished", session_id);
+	event_unref(&event);
+}
+
+void pop3_policy_event_login_refused(struct event *parent, const char *reason,
+				     const char *message)
+{
+	struct event *event = event_create(parent);
+
+	event_set_name(event, "pop3_policy_login_refused");
+	event_add_str(event, "reason", reason);
+	/* a client that comes too often is no fault of the server's */
+	if (strcmp(reason, "delay") == 0)
+		e_info(event, "%s", message);
+	else
+		e_error(event, "%s", message);
+	event_unref(&event);
+}
+
+void pop3_policy_event_guard(struct event *parent, unsigned int shown,
+			     unsigned int recognised, unsigned int lost,
+			     bool refused, const char *message)
+{
+	struct event *event = event_create(parent);
+
+	event_set_name(event, "pop3_policy_uidl_guard");
+	event_add_int(event, "shown", shown);
+	event_add_int(event, "recognised", recognised);
+	event_add_int(event, "lost", lost);
+	event_add_str(event, "refused", refused ? "yes" : "no");
+	if (refused)
+		e_error(event, "%s", message);
+	else
+		e_warning(event, "%s", message);
+	event_unref(&event);
+}
+
+void pop3_policy_event_state_failed(struct event *parent,
+				    const char *operation,
+				    const char *message)
+{
+	struct event *event = event_create(parent);
+
+	event_set_name(event, "pop3_policy_state_failed");
+	event_add_str(event, "operation", operation);
+	e_error(event, "%s", message);
+	event_unref(&event);
+}

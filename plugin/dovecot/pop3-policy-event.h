@@ -1,0 +1,43 @@
+/* Copyright (c) 2026 dovecot-pop3-policy authors
+   SPDX-License-Identifier: LGPL-2.1-or-later
+
+   Events of category "pop3-policy" (design, section 8). Each is also the log
+   line, where there is one. */
+#ifndef POP3_POLICY_EVENT_H
+#define POP3_POLICY_EVENT_H
+
+#include "pp-retention.h"
+#include "pp-usage.h"
+
+struct event;
+struct mail_user;
+
+extern struct event_category event_category_pop3_policy;
+
+/* An event for USER with the category and the log prefix "pop3-policy: ".
+   event_unref() it. */
+struct event *pop3_policy_event_create(struct mail_user *user);
+
+/* One line and one event a removal: user, session or run, UIDL, size, rule,
+   retrieved at, first seen. DRY_RUN says "would be removed". */
+void pop3_policy_event_removed(struct event *event, const char *by,
+			       const char *id, const char *uidl,
+			       const struct pp_verdict *verdict,
+			       uint64_t now, bool dry_run);
+void pop3_policy_event_session_finished(struct event *event,
+					const char *session_id,
+					const struct pp_counters *counters);
+/* REASON: "damaged", "unreachable", "lost", "older", "guard", "commit",
+   "delay". The line is MESSAGE. */
+void pop3_policy_event_login_refused(struct event *event, const char *reason,
+				     const char *message);
+void pop3_policy_event_guard(struct event *event, unsigned int shown,
+			     unsigned int recognised, unsigned int lost,
+			     bool refused, const char *message);
+/* A dict operation failed: OPERATION "lookup" or "commit". The line is
+   MESSAGE, as an error. */
+void pop3_policy_event_state_failed(struct event *event,
+				    const char *operation,
+				    const char *message);
+
+#endif

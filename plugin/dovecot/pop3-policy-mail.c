@@ -1,0 +1,219 @@
+/* Copyright (c) 2026 dovecot-pop3-policy authors
+   SPDX-License-Identifier: LGPL-2.1-or-later
+
+   The mail hooks. In a POP3 session they tell which message was sent whole;
+   there, and in doveadm and dsync, they answer for a mail's UIDL. Nowhere else
+   are they installed: precaching in imap or lmtp must not wait for a dict. */
+#include "pop3-policy-compat.h"
+#include "array.h"
+#include "istream.h"
+#include "mail-index.h"
+#include "mail-storage-private.h"
+#include "ostream.h"
+#include "pop3-policy-plugin.h"
+#include "pop3-policy-session.h"
+
+#define MAIL_CONTEXT(obj) \
+	MODULE_CONTEXT(obj, pop3_policy_mail_module)
+
+enum fetch_kind {
+	FETCH_NONE,
+	FETCH_RETR,
+	FETCH_TOP
+};
+
+struct pop3_policy_mail {
+	union mail_module_context module_ctx;
+
+	/* the transfer that began with get_stream(), and what the client had
+	   been sent by then */
+	enum fetch_kind fetch;
+	struct istream *stream;
+	uint64_t host_bytes;
+};
+
+static MODULE_CONTEXT_DEFINE_INIT(pop3_policy_mail_module,
+				  &mail_module_register);
+
+static uint64_t
+host_bytes(const struct client *client, enum fetch_kind kind)
+{
+	return kind == FETCH_RETR ? client->retr_bytes : client->top_bytes;
+}
+
+/* The run of UIDs that ends in MAIL's: between it and the message before there
+   are none, and none will come. */
+static uint32_t mail_run_first_uid(struct mail *mail)
+{
+	uint32_t uid;
+
+	if (mail->seq <= 1)
+		return 1;
+	mail_index_lookup_uid(mail->box->view, mail->seq - 1, &uid);
+	return uid + 1;
+}
+
+static void
+fetch_is_whole(struct pop3_policy_session *session, struct mail *mail,
+	       uint64_t bytes)
+{
+	struct pop3_policy_fetched *fetched;
+
+	if ((session->state != NULL &&
+	     pp_runs_get(session->state->retrieved, mail->uid, NULL)) ||
+	    pp_runs_get(session->retrieved, mail->uid, NULL)) {
+		session->counters.value[PP_AGAIN_COUNT]++;
+		session->counters.value[PP_AGAIN_BYTES] += bytes;
+		return;
+	}
+	fetched = array_append_space(&session->fetched);
+	fetched->first_uid = mail_run_first_uid(mail);
+	fetched->uid = mail->uid;
+	/* what waits by now, read or not, was sent before the client can have
+	   got this message */
+	fetched->proof_offset = pop3_policy_gate_arrived(session);
+}
+
+/* The transfer of MAIL ended: the host frees the mail. A message is sent whole
+   if the stream has no error and stands at its end. No one else looks at the
+   stream's error: of a damaged message the host sends what there is. */
+static void
+fetch_finished(struct pop3_policy_session *session, struct mail *mail,
+	       struct pop3_policy_mail *pmail)
+{
+	struct client *client = session->client;
+	struct istream *stream = pmail->stream;
+	bool retr = pmail->fetch == FETCH_RETR;
+	uint64_t bytes = host_bytes(client, pmail->fetch) - pmail->host_bytes;
+	uint64_t *values = session->counters.value;
+
+	if (client->output->closed) {
+		values[retr ? PP_RETR_ABORTED_COUNT : PP_TOP_ABORTED_COUNT]++;
+		values[retr ? PP_RETR_ABORTED_BYTES : PP_TOP_ABORTED_BYTES] +=
+			bytes;
+		return;
+	}
+	values[retr ? PP_RETR_COUNT : PP_TOP_COUNT]++;
+	values[retr ? PP_RETR_BYTES : PP_TOP_BYTES] += bytes;
+	if (stream->stream_errno == 0 && stream->eof &&
+	    i_stream_get_data_size(stream) == 0)
+		fetch_is_whole(session, mail, bytes);
+}
+
+static void pop3_policy_mail_close(struct mail *_mail)
+{
+	struct mail_private *mail = (struct mail_private *)_mail;
+	struct pop3_policy_mail *pmail = MAIL_CONTEXT(mail);
+	struct pop3_policy_session *session;
+
+	if (pmail->fetch != FETCH_NONE) {
+		session = pop3_policy_session_get(_mail->box->storage->user);
+		if (session != NULL && session->client != NULL &&
+		    session->gate != NULL)
+			fetch_finished(session, _mail, pmail);
+		pmail->fetch = FETCH_NONE;
+		pmail->stream = NULL;
+	}
+	pmail->module_ctx.super.close(_mail);
+}
+
+static int
+pop3_policy_mail_get_stream(struct mail *_mail, bool get_body,
+			    struct message_size *hdr_size,
+			    struct message_size *body_size,
+			    struct istream **stream_r)
+{
+	struct mail_private *mail = (struct mail_private *)_mail;
+	struct pop3_policy_mail *pmail = MAIL_CONTEXT(mail);
+	struct pop3_policy_session *session =
+		pop3_policy_session_get(_mail->box->storage->user);
+
+	if (pmail->module_ctx.super.get_stream(_mail, get_body, hdr_size,
+					       body_size, stream_r) < 0)
+		return -1;
+	/* sizes are looked up through here too, and a RETR comes twice */
+	if (session == NULL || session->client == NULL ||
+	    mail->get_stream_reason == NULL)
+		return 0;
+	if (strcmp(mail->get_stream_reason, "RETR") == 0)
+		pmail->fetch = FETCH_RETR;
+	else if (strcmp(mail->get_stream_reason, "TOP") == 0)
+		pmail->fetch = FETCH_TOP;
+	else
+		return 0;
+	pmail->stream = *stream_r;
+	pmail->host_bytes = host_bytes(session->client, pmail->fetch);
+	return 0;
+}
+
+static int
+pop3_policy_mail_get_special(struct mail *_mail, enum mail_fetch_field field,
+			     const char **value_r)
+{
+	struct mail_private *mail = (struct mail_private *)_mail;
+	struct pop3_policy_mail *pmail = MAIL_CONTEXT(mail);
+
+	if (field == MAIL_FETCH_UIDL_BACKEND) {
+		int ret = pop3_policy_answer_uidl(_mail, value_r);
+
+		if (ret != 0)
+			return ret < 0 ? -1 : 0;
+	}
+	return pmail->module_ctx.super.get_special(_mail, field, value_r);
+}
+
+int pop3_policy_mail_host_uidl(struct mail *_mail, const char **value_r)
+{
+	struct mail_private *mail = (struct mail_private *)_mail;
+	struct pop3_policy_mail *pmail = MAIL_CONTEXT(mail);
+
+	if (pmail == NULL)
+		return mail_get_special(_mail, MAIL_FETCH_UIDL_BACKEND,
+					value_r);
+	return pmail->module_ctx.super.get_special(_mail,
+					MAIL_FETCH_UIDL_BACKEND, value_r);
+}
+
+void pop3_policy_mail_allocated(struct mail *_mail)
+{
+	struct mail_private *mail = (struct mail_private *)_mail;
+	struct mail_vfuncs *v = mail->vlast;
+	struct pop3_policy_mail *pmail;
+
+	if (!pop3_policy_user_is_on(_mail->box->storage->user) ||
+	    !_mail->box->inbox_user)
+		return;
+	pmail = p_new(mail->pool, struct pop3_policy_mail, 1);
+	pmail->module_ctx.super = *v;
+	mail->vlast = &pmail->module_ctx.super;
+	v->close = pop3_policy_mail_close;
+	v->get_stream = pop3_policy_mail_get_stream;
+	v->get_special = pop3_policy_mail_get_special;
+	MODULE_CONTEXT_SET(mail, pop3_policy_mail_module, pmail);
+}
+
+void pop3_policy_mail_proof(struct pop3_policy_session *session, uoff_t offset)
+{
+	struct pop3_policy_fetched *fetched;
+	unsigned int i = 0;
+
+	if (array_count(&session->fetched) == 0)
+		return;
+	if (o_stream_get_buffer_used_size(session->client->output) > 0) {
+		/* not even written out: what has arrived proves nothing */
+		offset = pop3_policy_gate_arrived(session);
+		array_foreach_modifiable(&session->fetched, fetched)
+			fetched->proof_offset = offset;
+		return;
+	}
+	while (i < array_count(&session->fetched)) {
+		fetched = array_idx_modifiable(&session->fetched, i);
+		if (fetched->proof_offset > offset) {
+			i++;
+			continue;
+		}
+		pp_runs_set_new(session->retrieved, fetched->first_uid,
+				fetched->uid, ioloop_time);
+		array_delete(&session->fetched, i, 1);
+	}
+}

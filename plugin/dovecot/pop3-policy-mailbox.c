@@ -1,0 +1,288 @@
+/* Copyright (c) 2026 dovecot-pop3-policy authors
+   SPDX-License-Identifier: LGPL-2.1-or-later
+
+   See pop3-policy-mailbox.h. */
+#include "pop3-policy-compat.h"
+#include "array.h"
+#include "str.h"
+#include "mail-index.h"
+#include "mail-search-build.h"
+#include "mail-storage-private.h"
+#include "pop3-policy-mailbox.h"
+#include "pp-doc.h"
+
+/* Headers that neither a delivery nor a copy adds, drops or rewrites. */
+static const char *const stable_headers[] = {
+	"Message-ID", "Date", "From", "To", "Subject", NULL
+};
+
+int pop3_policy_mailbox_id(struct mailbox *box, struct pp_mailbox_id *id_r,
+			   const char **error_r)
+{
+	struct mailbox_metadata metadata;
+	struct mailbox_status status;
+
+	if (mailbox_get_metadata(box, MAILBOX_METADATA_GUID, &metadata) < 0) {
+		*error_r = t_strdup_printf("no mailbox GUID: %s",
+			mailbox_get_last_internal_error(box, NULL));
+		return -1;
+	}
+	mailbox_get_open_status(box, STATUS_UIDVALIDITY, &status);
+	i_zero(id_r);
+	i_strocpy(id_r->guid, guid_128_to_string(metadata.guid),
+		  sizeof(id_r->guid));
+	id_r->uidvalidity = status.uidvalidity;
+	return 0;
+}
+
+guint32 pop3_policy_mailbox_count_upto(struct mailbox *box, guint32 uid)
+{
+	uint32_t seq1, seq2;
+
+	if (uid == 0 ||
+	    !mail_index_lookup_seq_range(box->view, 1, uid, &seq1, &seq2))
+		return 0;
+	return seq2;
+}
+
+/* Is the last of STATE's shown messages that is there still the same? */
+static enum pp_identity_check
+mailbox_check_last_shown(struct mailbox *box,
+			 struct mailbox_transaction_context *trans,
+			 const struct pp_state *state)
+{
+	enum pp_identity_check check = PP_IDENTITY_UNKNOWN;
+	struct pp_identity identity;
+	struct mail *mail;
+	uint32_t seq = 0;
+	guint i;
+
+	for (i = state->shown_count; i > 0 && seq == 0; i--) {
+		if (!mail_index_lookup_seq(box->view, state->shown[i-1].uid,
+					   &seq))
+			seq = 0;
+	}
+	if (seq == 0 || state->shown[i].id == 0)
+		return PP_IDENTITY_UNKNOWN;
+	mail = mail_alloc(trans, 0, NULL);
+	mail_set_seq(mail, seq);
+	if (pop3_policy_mail_identity(mail, &identity) == 0) {
+		check = identity.id == state->shown[i].id ?
+			PP_IDENTITY_SAME : PP_IDENTITY_OTHER;
+	}
+	mail_free(&mail);
+	return check;
+}
+
+int pop3_policy_mailbox_now(struct mailbox *box,
+			    struct mailbox_transaction_context *trans,
+			    const struct pp_state *state,
+			    struct pp_mailbox_now *now_r,
+			    const char **error_r)
+{
+	struct mailbox_status status;
+
+	i_zero(now_r);
+	now_r->last_shown = PP_IDENTITY_UNKNOWN;
+	if (pop3_policy_mailbox_id(box, &now_r->id, error_r) < 0)
+		return -1;
+	mailbox_get_open_status(box, STATUS_MESSAGES | STATUS_UIDNEXT,
+				&status);
+	now_r->uidnext = status.uidnext;
+	now_r->messages = status.messages;
+	if (state == NULL)
+		return 0;
+	now_r->at_or_below_mark =
+		pop3_policy_mailbox_count_upto(box, state->mark);
+	now_r->above_mark = now_r->messages - now_r->at_or_below_mark;
+	if (pp_mailbox_id_equal(&now_r->id, &state->mailbox))
+		now_r->last_shown =
+			mailbox_check_last_shown(box, trans, state);
+	return 0;
+}
+
+GArray *pop3_policy_mailbox_uids(struct mailbox *box)
+{
+	struct mailbox_status status;
+	GArray *uids;
+	uint32_t seq, uid;
+	guint32 value;
+
+	mailbox_get_open_status(box, STATUS_MESSAGES, &status);
+	uids = g_array_sized_new(FALSE, FALSE, sizeof(guint32),
+				 status.messages);
+	for (seq = 1; seq <= status.messages; seq++) {
+		mail_index_lookup_uid(box->view, seq, &uid);
+		value = uid;
+		g_array_append_val(uids, value);
+	}
+	return uids;
+}
+
+int pop3_policy_mail_identity(struct mail *mail,
+			      struct pp_identity *identity_r)
+{
+	const char *storage_id, *guid;
+
+	i_zero(identity_r);
+	identity_r->uid = mail->uid;
+	if (mail_get_special(mail, MAIL_FETCH_STORAGE_ID, &storage_id) < 0)
+		storage_id = "";
+	if (storage_id[0] != '\0')
+		identity_r->id = pp_hash64(storage_id, strlen(storage_id));
+	if (mail_get_special(mail, MAIL_FETCH_GUID, &guid) < 0)
+		guid = "";
+	if (guid[0] == '\0')
+		return identity_r->id != 0 ? 0 : -1;
+	if (identity_r->id == 0)
+		identity_r->id = pp_hash64(guid, strlen(guid));
+	else if (strcmp(storage_id, guid) != 0)
+		identity_r->guid = pp_hash64(guid, strlen(guid));
+	return 0;
+}
+
+guint64 pop3_policy_mail_header_hash(struct mail *mail)
+{
+	const char *value;
+	bool any = FALSE;
+	string_t *str = t_str_new(256);
+	unsigned int i;
+
+	for (i = 0; stable_headers[i] != NULL; i++) {
+		if (mail_get_first_header(mail, stable_headers[i],
+					  &value) > 0) {
+			str_append(str, value);
+			any = TRUE;
+		}
+		str_append_c(str, '\n');
+	}
+	return any ? pp_hash64(str_data(str), str_len(str)) : 0;
+}
+
+static struct mail_search_context *
+mailbox_search_from(struct mailbox_transaction_context *trans, uint32_t seq1,
+		    uint32_t seq2, enum mail_fetch_field fields)
+{
+	struct mail_search_args *args = mail_search_build_init();
+	struct mail_search_context *ctx;
+
+	mail_search_build_add_seqset(args, seq1, seq2);
+	ctx = mailbox_search_init(trans, args, NULL, fields, NULL);
+	mail_search_args_unref(&args);
+	return ctx;
+}
+
+int pop3_policy_mailbox_identities(struct mailbox *box,
+				   struct mailbox_transaction_context *trans,
+				   guint32 first, bool headers,
+				   const struct pop3_policy_deadline *deadline,
+				   GArray *entries)
+{
+	struct mail_search_context *ctx;
+	struct pp_identity identity;
+	struct mail *mail;
+	uint32_t seq1, seq2;
+	int ret = 1;
+
+	if (!mail_index_lookup_seq_range(box->view, first, (uint32_t)-1,
+					 &seq1, &seq2))
+		return 1;
+	ctx = mailbox_search_from(trans, seq1, seq2, 0);
+	while (mailbox_search_next(ctx, &mail)) {
+		if (deadline != NULL &&
+		    pop3_policy_deadline_left(deadline) == 0) {
+			ret = 0;
+			break;
+		}
+		(void)pop3_policy_mail_identity(mail, &identity);
+		if (headers) T_BEGIN {
+			identity.header = pop3_policy_mail_header_hash(mail);
+		} T_END;
+		g_array_append_val(entries, identity);
+	}
+	if (mailbox_search_deinit(&ctx) < 0)
+		ret = -1;
+	return ret;
+}
+
+/* The system flags among PROTECT. */
+static enum mail_flags mailbox_protect_flags(const char *const *protect)
+{
+	static const struct {
+		const char *name;
+		enum mail_flags flag;
+	} names[] = {
+		{ "\\Flagged", MAIL_FLAGGED },
+		{ "\\Seen", MAIL_SEEN },
+		{ "\\Answered", MAIL_ANSWERED },
+		{ "\\Draft", MAIL_DRAFT },
+		{ "\\Deleted", MAIL_DELETED },
+	};
+	enum mail_flags flags = 0;
+	unsigned int i;
+
+	for (; *protect != NULL; protect++) {
+		for (i = 0; i < N_ELEMENTS(names); i++) {
+			if (strcasecmp(*protect, names[i].name) == 0)
+				flags |= names[i].flag;
+		}
+	}
+	return flags;
+}
+
+static void
+mailbox_message_init(struct mail *mail, enum mail_flags protect_flags,
+		     const char *const *protect, const char *deleted_flag,
+		     struct pp_message *message_r)
+{
+	const char *const *keywords;
+	uoff_t size;
+
+	i_zero(message_r);
+	message_r->uid = mail->uid;
+	message_r->is_protected =
+		(mail_get_flags(mail) & protect_flags) != 0;
+	for (keywords = mail_get_keywords(mail); *keywords != NULL;
+	     keywords++) {
+		if (str_array_icase_find(protect, *keywords))
+			message_r->is_protected = TRUE;
+		if (deleted_flag != NULL &&
+		    strcasecmp(*keywords, deleted_flag) == 0)
+			message_r->hidden = TRUE;
+	}
+	if (mail_get_virtual_size(mail, &size) == 0)
+		message_r->size_bytes = size;
+}
+
+GArray *pop3_policy_mailbox_messages(struct mailbox *box,
+				     struct mailbox_transaction_context *trans,
+				     const char *const *protect,
+				     const char *deleted_flag,
+				     const char **error_r)
+{
+	enum mail_flags protect_flags = mailbox_protect_flags(protect);
+	GArray *messages = g_array_new(FALSE, FALSE,
+				       sizeof(struct pp_message));
+	struct mail_search_context *ctx;
+	struct mailbox_status status;
+	struct pp_message message;
+	struct mail *mail;
+
+	mailbox_get_open_status(box, STATUS_MESSAGES, &status);
+	if (status.messages == 0)
+		return messages;
+	ctx = mailbox_search_from(trans, 1, status.messages,
+				  MAIL_FETCH_FLAGS | MAIL_FETCH_VIRTUAL_SIZE);
+	while (mailbox_search_next(ctx, &mail)) T_BEGIN {
+		mailbox_message_init(mail, protect_flags, protect,
+				     deleted_flag, &message);
+		g_array_append_val(messages, message);
+	} T_END;
+	if (mailbox_search_deinit(&ctx) < 0) {
+		*error_r = t_strdup_printf("searching failed: %s",
+			mailbox_get_last_internal_error(box, NULL));
+		g_array_unref(messages);
+		return NULL;
+	}
+	return messages;
+}

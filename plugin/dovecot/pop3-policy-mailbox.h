@@ -1,0 +1,62 @@
+/* Copyright (c) 2026 dovecot-pop3-policy authors
+   SPDX-License-Identifier: LGPL-2.1-or-later
+
+   What the core wants to know of a mailbox. All of it looks at the whole
+   INBOX, messages that the host hides as deleted included. */
+#ifndef POP3_POLICY_MAILBOX_H
+#define POP3_POLICY_MAILBOX_H
+
+#include <glib.h>
+#include "pop3-policy-store.h"
+#include "pp-recovery.h"
+#include "pp-retention.h"
+
+struct mail;
+struct mailbox;
+struct mail_namespace;
+struct mailbox_transaction_context;
+
+/* GUID and UIDVALIDITY of an open, synced mailbox. 0, or -1 and *error_r. */
+int pop3_policy_mailbox_id(struct mailbox *box, struct pp_mailbox_id *id_r,
+			   const char **error_r);
+
+/* The facts of login. STATE may be NULL: then only id, uidnext and messages.
+   TRANS is a transaction of BOX in which the last shown message's identity may
+   be asked for. 0, or -1 and *error_r. */
+int pop3_policy_mailbox_now(struct mailbox *box,
+			    struct mailbox_transaction_context *trans,
+			    const struct pp_state *state,
+			    struct pp_mailbox_now *now_r,
+			    const char **error_r);
+
+/* All UIDs, sorted, as an array of guint32. g_array_unref(). */
+GArray *pop3_policy_mailbox_uids(struct mailbox *box);
+/* How many messages have a UID of at most UID. */
+guint32 pop3_policy_mailbox_count_upto(struct mailbox *box, guint32 uid);
+
+/* Identity of MAIL without its header hash. 0, or -1: it cannot be asked now
+   (then identity_r has the UID only). */
+int pop3_policy_mail_identity(struct mail *mail,
+			      struct pp_identity *identity_r);
+/* The hash of stable headers, or 0. Reads the mail's header. */
+guint64 pop3_policy_mail_header_hash(struct mail *mail);
+
+/* Appends the identities of all messages with UID >= FIRST to ENTRIES (struct
+   pp_identity), with header hashes if HEADERS. Returns 1 if all, 0 if DEADLINE
+   (may be NULL) passed before, -1 on error. */
+int pop3_policy_mailbox_identities(struct mailbox *box,
+				   struct mailbox_transaction_context *trans,
+				   guint32 first, bool headers,
+				   const struct pop3_policy_deadline *deadline,
+				   GArray *entries);
+
+/* All messages as retention judges them (struct pp_message), sorted by UID.
+   PROTECT: flags and keywords; DELETED_FLAG: pop3_deleted_flag or NULL. NULL
+   and *error_r on failure; g_array_unref(). */
+GArray *pop3_policy_mailbox_messages(struct mailbox *box,
+				     struct mailbox_transaction_context *trans,
+				     const char *const *protect,
+				     const char *deleted_flag,
+				     const char **error_r);
+
+#endif

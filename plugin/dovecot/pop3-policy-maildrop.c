@@ -1,0 +1,309 @@
+/* Copyright (c) 2026 dovecot-pop3-policy authors
+   SPDX-License-Identifier: LGPL-2.1-or-later
+
+   See pop3-policy-maildrop.h. */
+#include "pop3-policy-compat.h"
+#include "array.h"
+#include "mail-user.h"
+#include "pop3-policy-maildrop.h"
+#include "pp-doc.h"
+
+#define KEY_STATE "state"
+#define KEY_USAGE "usage/now"
+
+int pop3_policy_maildrop_init(struct mail_user *user,
+			      struct pop3_policy_maildrop **md_r,
+			      const char **error_r)
+{
+	const struct pop3_policy_settings *set;
+	struct pop3_policy_maildrop *md;
+
+	if (pop3_policy_settings_get(user, &set) == 0)
+		return 0;
+	md = p_new(user->pool, struct pop3_policy_maildrop, 1);
+	md->user = user;
+	md->set = set;
+	*md_r = md;
+	md->store = pop3_policy_store_init(user, set, error_r);
+	return md->store == NULL ? -1 : 1;
+}
+
+void pop3_policy_maildrop_deinit(struct pop3_policy_maildrop **_md)
+{
+	struct pop3_policy_maildrop *md = *_md;
+
+	*_md = NULL;
+	if (md == NULL)
+		return;
+	pop3_policy_store_deinit(&md->store);
+	pop3_policy_files_close(&md->files);
+}
+
+int pop3_policy_maildrop_files(struct pop3_policy_maildrop *md,
+			       const char **error_r)
+{
+	if (md->files != NULL)
+		return 1;
+	return pop3_policy_files_open(md->user, &md->files, error_r);
+}
+
+/* Loads the COUNT map chunks that STATE names. */
+static enum pp_lookup
+maildrop_load_chunks(struct pop3_policy_maildrop *md,
+		     const struct pop3_policy_deadline *deadline,
+		     struct pp_state *state, guint count,
+		     const char **error_r)
+{
+	g_autoptr(GError) error = NULL;
+	const char **keys = t_new(const char *, count);
+	const char **values = t_new(const char *, count);
+	guint i;
+
+	for (i = 0; i < count; i++)
+		keys[i] = t_strdup_printf("uidl/%u", i);
+	if (pop3_policy_store_lookup(md->store, pool_datastack_create(),
+				     deadline, keys, count, values,
+				     error_r) < 0)
+		return PP_LOOKUP_FAILED;
+	for (i = 0; i < count; i++) {
+		if (values[i] == NULL) {
+			*error_r = t_strdup_printf(
+				"%s: is missing", keys[i]);
+			return PP_LOOKUP_DAMAGED;
+		}
+		if (!pp_state_add_chunk(state, i, values[i], &error)) {
+			*error_r = t_strdup_printf("%s: %s", keys[i],
+						   error->message);
+			return PP_LOOKUP_DAMAGED;
+		}
+	}
+	return PP_LOOKUP_FOUND;
+}
+
+enum pp_lookup
+pop3_policy_maildrop_parse(struct pop3_policy_maildrop *md,
+			   const struct pop3_policy_deadline *deadline,
+			   const char *value, struct pp_state **state_r,
+			   const char **error_r)
+{
+	g_autoptr(GError) error = NULL;
+	struct pp_state *state;
+	enum pp_lookup ret = PP_LOOKUP_FOUND;
+	guint chunks;
+
+	if (value == NULL)
+		return PP_LOOKUP_NOTHING;
+	state = pp_state_decode(value, &chunks, &error);
+	if (state == NULL) {
+		*error_r = t_strdup_printf(KEY_STATE": %s", error->message);
+		return PP_LOOKUP_DAMAGED;
+	}
+	if (chunks > 0)
+		ret = maildrop_load_chunks(md, deadline, state, chunks,
+					   error_r);
+	if (ret == PP_LOOKUP_FOUND)
+		*state_r = state;
+	else
+		pp_state_free(state);
+	return ret;
+}
+
+enum pp_lookup
+pop3_policy_maildrop_load(struct pop3_policy_maildrop *md,
+			  const struct pop3_policy_deadline *deadline,
+			  struct pp_state **state_r, const char **error_r)
+{
+	const char *key = KEY_STATE, *value;
+
+	if (pop3_policy_store_lookup(md->store, pool_datastack_create(),
+				     deadline, &key, 1, &value, error_r) < 0)
+		return PP_LOOKUP_FAILED;
+	return pop3_policy_maildrop_parse(md, deadline, value, state_r,
+					  error_r);
+}
+
+static int maildrop_parse_usage(const char *value, struct pp_usage **usage_r,
+				const char **error_r)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (value == NULL)
+		*usage_r = pp_usage_new();
+	else
+		*usage_r = pp_usage_decode(value, &error);
+	if (*usage_r != NULL)
+		return 0;
+	*error_r = t_strdup_printf(KEY_USAGE": %s", error->message);
+	return -1;
+}
+
+/* Reads what is stored now into CHANGE. */
+static int maildrop_read(struct pop3_policy_maildrop *md,
+			 const struct pop3_policy_deadline *deadline,
+			 bool want_state, bool want_usage,
+			 struct pop3_policy_change *change,
+			 const char **error_r)
+{
+	const char *keys[2], *values[2];
+	unsigned int count = 0;
+
+	if (want_state)
+		keys[count++] = KEY_STATE;
+	if (want_usage)
+		keys[count++] = KEY_USAGE;
+	if (pop3_policy_store_lookup(md->store, pool_datastack_create(),
+				     deadline, keys, count, values,
+				     error_r) < 0)
+		return -1;
+	if (want_usage &&
+	    maildrop_parse_usage(values[count-1], &change->usage,
+				 error_r) < 0)
+		return -1;
+	if (!want_state)
+		return 0;
+	switch (pop3_policy_maildrop_parse(md, deadline, values[0],
+					   change->state, error_r)) {
+	case PP_LOOKUP_FOUND:
+	case PP_LOOKUP_NOTHING:
+		return 0;
+	case PP_LOOKUP_FAILED:
+	case PP_LOOKUP_DAMAGED:
+		break;
+	}
+	return -1;
+}
+
+void pop3_policy_change_write(struct pop3_policy_change *change,
+			      const char *key, const char *value)
+{
+	struct pop3_policy_write *write = array_append_space(&change->writes);
+
+	write->key = t_strdup(key);
+	write->value = t_strdup(value);
+}
+
+static void maildrop_write_state(struct pop3_policy_maildrop *md,
+				 struct pop3_policy_change *change)
+{
+	g_autofree char *doc = NULL;
+	g_autoptr(GPtrArray) chunks = NULL;
+	guint64 forgotten;
+	guint i;
+
+	pp_state_encode(*change->state, &doc, &chunks, &forgotten);
+	for (i = 0; i < chunks->len; i++) {
+		pop3_policy_change_write(change,
+					 t_strdup_printf("uidl/%u", i),
+					 g_ptr_array_index(chunks, i));
+	}
+	pop3_policy_change_write(change, KEY_STATE, doc);
+	if (forgotten > 0) {
+		e_warning(md->user->event, "pop3-policy: "
+			"The retrieval times of %"PRIu64" messages do not fit "
+			"into the state and were forgotten: these messages "
+			"count as not retrieved and are kept longer",
+			(uint64_t)forgotten);
+	}
+}
+
+static void maildrop_write_usage(struct pop3_policy_change *change)
+{
+	g_autofree char *doc = pp_usage_encode(change->usage);
+	const struct pp_usage_filed *filed;
+	guint i;
+
+	for (i = 0; i < change->filed->len; i++) {
+		filed = &g_array_index(change->filed, struct pp_usage_filed,
+				       i);
+		pop3_policy_change_write(change,
+			t_strdup_printf("usage/%s", filed->name), filed->doc);
+	}
+	pop3_policy_change_write(change, KEY_USAGE, doc);
+}
+
+static int maildrop_commit(struct pop3_policy_maildrop *md,
+			   const struct pop3_policy_deadline *deadline,
+			   struct pop3_policy_change *change,
+			   const char **error_r)
+{
+	struct pp_witness witness;
+	const char *error;
+	unsigned int count;
+
+	if (change->state_changed)
+		maildrop_write_state(md, change);
+	if (change->usage_changed)
+		maildrop_write_usage(change);
+	count = array_count(&change->writes);
+	if (count == 0)
+		return 0;
+	if (pop3_policy_store_commit(md->store, deadline,
+				     array_front(&change->writes), count,
+				     error_r) < 0)
+		return -1;
+	if (change->state_changed) {
+		pp_witness_from_state(*change->state, &witness);
+		if (pop3_policy_files_write_witness(md->files, &witness,
+						    &error) < 0) {
+			e_error(md->user->event, "pop3-policy: "
+				"The witness was not written: %s (if the dict "
+				"is lost, this maildrop cannot be protected)",
+				error);
+		}
+	}
+	return 1;
+}
+
+static int
+maildrop_change_locked(struct pop3_policy_maildrop *md,
+		       const struct pop3_policy_deadline *deadline,
+		       bool want_state, bool want_usage,
+		       pop3_policy_change_callback_t *callback, void *context,
+		       const char **error_r)
+{
+	struct pop3_policy_change change;
+	struct pp_state *state = NULL;
+	int ret;
+
+	i_zero(&change);
+	change.state = &state;
+	change.filed = pp_usage_filed_array();
+	t_array_init(&change.writes, 4);
+	ret = maildrop_read(md, deadline, want_state, want_usage, &change,
+			    error_r);
+	if (ret == 0)
+		ret = callback(&change, context, error_r);
+	if (ret > 0)
+		ret = maildrop_commit(md, deadline, &change, error_r);
+	g_array_unref(change.filed);
+	pp_usage_free(change.usage);
+	pp_state_free(state);
+	return ret;
+}
+
+int pop3_policy_maildrop_change(struct pop3_policy_maildrop *md,
+				const struct pop3_policy_deadline *deadline,
+				bool want_state, bool want_usage,
+				pop3_policy_change_callback_t *callback,
+				void *context, const char **error_r)
+{
+	int ret;
+
+	if (md->files == NULL) {
+		*error_r = "INBOX's control directory does not exist";
+		return -1;
+	}
+	if (pop3_policy_store_has_failed(md->store)) {
+		*error_r = "an earlier operation failed";
+		return -1;
+	}
+	if (pop3_policy_files_lock(md->files, deadline, error_r) < 0)
+		return -1;
+	T_BEGIN {
+		ret = maildrop_change_locked(md, deadline, want_state,
+					     want_usage, callback, context,
+					     error_r);
+	} T_END_PASS_STR_IF(ret < 0, error_r);
+	pop3_policy_files_unlock(md->files);
+	return ret;
+}

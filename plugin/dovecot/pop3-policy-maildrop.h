@@ -1,0 +1,80 @@
+/* Copyright (c) 2026 dovecot-pop3-policy authors
+   SPDX-License-Identifier: LGPL-2.1-or-later
+
+   A user's maildrop on the stored side: dict, files and state together, and
+   the one way in which anything is written: lock, read again, change, commit,
+   unlock, witness. Used by sessions, removal and doveadm alike. */
+#ifndef POP3_POLICY_MAILDROP_H
+#define POP3_POLICY_MAILDROP_H
+
+#include "pop3-policy-files.h"
+#include "pop3-policy-settings.h"
+#include "pop3-policy-store.h"
+#include "pp-recovery.h"
+#include "pp-usage.h"
+
+struct mail_user;
+
+struct pop3_policy_maildrop {
+	struct mail_user *user;
+	const struct pop3_policy_settings *set;
+	struct pop3_policy_store *store;
+	/* NULL until pop3_policy_maildrop_files() found the directory */
+	struct pop3_policy_files *files;
+};
+
+/* Opens the dicts. Returns 1 if ok, 0 if the plugin is off for USER, -1 and
+   *error_r. Allocated from the user's pool. */
+int pop3_policy_maildrop_init(struct mail_user *user,
+			      struct pop3_policy_maildrop **md_r,
+			      const char **error_r);
+void pop3_policy_maildrop_deinit(struct pop3_policy_maildrop **md);
+/* Opens the files, once namespaces are there. As pop3_policy_files_open(). */
+int pop3_policy_maildrop_files(struct pop3_policy_maildrop *md,
+			       const char **error_r);
+
+/* Parses the `state` document VALUE (NULL: nothing there) and loads the chunks
+   that it names. *state_r (pp_state_free()) is set only for FOUND; *error_r for
+   FAILED and DAMAGED, where it names the key. */
+enum pp_lookup
+pop3_policy_maildrop_parse(struct pop3_policy_maildrop *md,
+			   const struct pop3_policy_deadline *deadline,
+			   const char *value, struct pp_state **state_r,
+			   const char **error_r);
+/* Looks `state` up and parses it. */
+enum pp_lookup
+pop3_policy_maildrop_load(struct pop3_policy_maildrop *md,
+			  const struct pop3_policy_deadline *deadline,
+			  struct pp_state **state_r, const char **error_r);
+
+/* What to change. STATE is what is stored now (NULL: nothing there), and may be
+   changed or replaced (*state, freeing the old). USAGE is NULL unless asked
+   for. The callback returns 1: commit, 0: nothing to commit, -1: give up with
+   *error_r. It may add writes of its own (ledger chunks). */
+struct pop3_policy_change {
+	struct pp_state **state;
+	struct pp_usage *usage;		/* NULL if not asked for */
+	GArray *filed;			/* struct pp_usage_filed */
+	ARRAY(struct pop3_policy_write) writes;
+	/* set by the callback: which of the two documents changed */
+	bool state_changed, usage_changed;
+};
+/* Adds a write; KEY and VALUE are copied. */
+void pop3_policy_change_write(struct pop3_policy_change *change,
+			      const char *key, const char *value);
+
+typedef int pop3_policy_change_callback_t(struct pop3_policy_change *change,
+					  void *context,
+					  const char **error_r);
+
+/* Lock, read again, CALLBACK, commit, witness, unlock. WANT_STATE and
+   WANT_USAGE: which documents are read. Returns 1 committed, 0 nothing to
+   commit, -1 and *error_r. A damaged document is an error that names its key;
+   nothing is overwritten. */
+int pop3_policy_maildrop_change(struct pop3_policy_maildrop *md,
+				const struct pop3_policy_deadline *deadline,
+				bool want_state, bool want_usage,
+				pop3_policy_change_callback_t *callback,
+				void *context, const char **error_r);
+
+#endif

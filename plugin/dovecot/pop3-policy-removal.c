@@ -1,0 +1,482 @@
+/* Copyright (c) 2026 dovecot-pop3-policy authors
+   SPDX-License-Identifier: LGPL-2.1-or-later
+
+   See pop3-policy-removal.h. Each batch is a pass of its own: lock, read the
+   state, synchronise, judge, expunge, log, commit, unlock. So whatever a
+   session did between two batches is known to the second one, and whatever
+   stops a pass stops it between two complete steps. */
+#include "pop3-policy-compat.h"
+#include "mail-namespace.h"
+#include "mail-storage.h"
+#include "mail-user.h"
+#include "pop3-policy-event.h"
+#include "pop3-policy-mailbox.h"
+#include "pop3-policy-removal.h"
+
+struct removal {
+	struct pop3_policy_maildrop *md;
+	const struct pop3_policy_removal_params *params;
+	struct pop3_policy_removal_result *result;
+	struct event *event;
+	struct mailbox *box;
+	struct pop3_policy_deadline end;
+
+	/* how many messages this pass may still remove; set by the first
+	   batch, so that the limit holds for all batches together */
+	uint64_t allowed;
+	unsigned int batches;
+
+	/* of the batch under way */
+	struct pp_state *state;
+	struct mailbox_transaction_context *trans;
+	GArray *verdicts;
+	GArray *gone;		/* struct pp_verdict */
+	struct pp_counters counters;
+};
+
+int pop3_policy_removal_open(struct mail_user *user, struct mailbox **box_r,
+			     const char **error_r)
+{
+	struct mail_namespace *ns = mail_namespace_find_inbox(user->namespaces);
+	struct mailbox *box;
+	enum mail_error error;
+	int ret = 1;
+
+	/* The admin's policy holds whatever the user's ACLs say. A full read,
+	   since somebody may just have flagged a message. */
+	box = mailbox_alloc(ns->list, "INBOX", MAILBOX_FLAG_IGNORE_ACLS);
+	if (mailbox_open(box) < 0 ||
+	    mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0) {
+		*error_r = t_strdup_printf("INBOX cannot be opened: %s",
+			mailbox_get_last_internal_error(box, &error));
+		ret = error == MAIL_ERROR_NOTFOUND ? 0 : -1;
+		mailbox_free(&box);
+	} else {
+		*box_r = box;
+	}
+	return ret;
+}
+
+const char *pop3_policy_removal_uidl(const struct pop3_policy_maildrop *md,
+				     const struct pp_state *state,
+				     uint32_t uid)
+{
+	const struct pp_uidl_seg *seg;
+	char buf[PP_UIDL_MAX_LEN + 1];
+
+	if (md->set->uidl == POP3_POLICY_UIDL_HOST)
+		return "-";
+	seg = pp_uidl_map_find(state->map, uid);
+	if (seg == NULL)
+		return "-";
+	(void)pp_uidl_print(seg, uid, buf);
+	return t_strdup(buf);
+}
+
+int pop3_policy_removal_judge(struct pop3_policy_maildrop *md,
+			      struct mailbox *box,
+			      struct mailbox_transaction_context *trans,
+			      const struct pp_state *state,
+			      const char *deleted_flag, uint64_t now,
+			      GArray **verdicts_r, bool *clock_back_r,
+			      const char **error_r)
+{
+	struct pp_mailbox_now mailbox;
+	GArray *messages;
+	gboolean clock_back;
+
+	if (pop3_policy_mailbox_now(box, trans, state, &mailbox, error_r) < 0)
+		return -1;
+	if (pp_mailbox_changed(state, &mailbox))
+		return 0;
+	messages = pop3_policy_mailbox_messages(box, trans, md->set->protect,
+						deleted_flag, error_r);
+	if (messages == NULL)
+		return -1;
+	*verdicts_r = pp_retention_judge(state, &md->set->policy,
+		(const struct pp_message *)(void *)messages->data,
+		messages->len, now, &clock_back);
+	*clock_back_r = clock_back;
+	g_array_unref(messages);
+	return 1;
+}
+
+static struct pop3_policy_deadline removal_dict_deadline(struct removal *r)
+{
+	return pop3_policy_deadline_in(r->md->set->dict_timeout_msecs);
+}
+
+static void removal_log(struct removal *r)
+{
+	const struct pp_verdict *verdict;
+	guint i;
+
+	for (i = 0; i < r->gone->len; i++) T_BEGIN {
+		verdict = &g_array_index(r->gone, struct pp_verdict, i);
+		pop3_policy_event_removed(r->event, r->params->by,
+			r->params->id,
+			pop3_policy_removal_uidl(r->md, r->state,
+						 verdict->uid),
+			verdict, r->params->now, r->result->dry_run);
+	} T_END;
+}
+
+static void removal_count(struct removal *r)
+{
+	const struct pp_verdict *verdict;
+	guint i;
+
+	for (i = 0; i < r->gone->len; i++) {
+		verdict = &g_array_index(r->gone, struct pp_verdict, i);
+		r->counters.value[PP_REMOVED_COUNT]++;
+		r->counters.value[PP_REMOVED_BYTES] += verdict->size_bytes;
+		r->result->by_rule[verdict->rule]++;
+	}
+	r->result->messages += r->counters.value[PP_REMOVED_COUNT];
+	r->result->bytes += r->counters.value[PP_REMOVED_BYTES];
+}
+
+/* Requests the expunge of what goes now, up to a batch, and notes it in
+   r->gone. What is left of it waits. */
+static void removal_pick(struct removal *r)
+{
+	struct pp_verdict *verdict;
+	struct mail *mail = mail_alloc(r->trans, 0, NULL);
+	uint64_t max = r->allowed;
+	guint i;
+
+	if (!r->result->dry_run)
+		max = I_MIN(max, PP_REMOVAL_BATCH);
+	for (i = 0; i < r->verdicts->len; i++) {
+		verdict = &g_array_index(r->verdicts, struct pp_verdict, i);
+		if (!verdict->goes_now)
+			continue;
+		if (r->gone->len >= max) {
+			verdict->goes_now = FALSE;
+			verdict->waits = TRUE;
+		} else if (mail_set_uid(mail, verdict->uid)) {
+			if (!r->result->dry_run)
+				mail_expunge(mail);
+			g_array_append_vals(r->gone, verdict, 1);
+		}
+	}
+	mail_free(&mail);
+	r->allowed -= r->gone->len;
+}
+
+/* What was picked stays after all: it waits for the next pass, or else every
+   session would try, and fail, again. */
+static void removal_turn_back(struct removal *r)
+{
+	struct pp_verdict *verdict;
+	guint i;
+
+	for (i = 0; i < r->verdicts->len; i++) {
+		verdict = &g_array_index(r->verdicts, struct pp_verdict, i);
+		if (verdict->goes_now) {
+			verdict->goes_now = FALSE;
+			verdict->waits = TRUE;
+		}
+	}
+	g_array_set_size(r->gone, 0);
+}
+
+/* Expunges and logs one batch. The lines come once the transaction is
+   committed and before the synchronisation that takes the files away: from
+   there on nothing but a later synchronisation is needed, by whomever. Logged
+   before the commit, a full disk or a lazy_expunge over quota would make each
+   pass tell of removals that never were, again and again. A process killed
+   in between loses lines; that is a moment without any waiting in it. */
+static int removal_expunge(struct removal *r, const char **error_r)
+{
+	unsigned int count;
+	int ret = 0;
+
+	removal_pick(r);
+	count = r->gone->len;
+	if (mailbox_transaction_commit(&r->trans) < 0) {
+		*error_r = t_strdup_printf(
+			"Removing %u messages failed, they stay: %s", count,
+			mailbox_get_last_internal_error(r->box, NULL));
+		removal_turn_back(r);
+		ret = -1;
+	}
+	removal_log(r);
+	removal_count(r);
+	if (r->result->dry_run) {
+		/* it is all still there */
+		removal_turn_back(r);
+	} else if (ret == 0 && count > 0 && mailbox_sync(r->box, 0) < 0) {
+		*error_r = t_strdup_printf(
+			"Removed messages are still to be taken from the disk: "
+			"%s", mailbox_get_last_internal_error(r->box, NULL));
+		ret = -1;
+	}
+	return ret;
+}
+
+static void
+removal_change_state(struct removal *r, struct pp_state *state, uint64_t due)
+{
+	GArray *uids = pop3_policy_mailbox_uids(r->box);
+	const guint32 *values = (const guint32 *)(void *)uids->data;
+	guint32 count = 0;
+	guint i;
+
+	for (i = 0; i < uids->len && values[i] <= state->mark; i++)
+		count++;
+	pp_state_prune(state, values, uids->len);
+	state->count = count;
+	state->due = due;
+	state->due_rules = pp_policy_hash(&r->md->set->policy);
+	g_array_unref(uids);
+}
+
+/* The session itself was counted under its id. A long one is cut at its end. */
+static const char *removal_usage_id(struct removal *r)
+{
+	return t_strdup_printf("removal%u/%s", r->batches, r->params->id);
+}
+
+static int
+removal_change_callback(struct pop3_policy_change *change, void *context,
+			const char **error_r)
+{
+	struct removal *r = context;
+	struct pp_state *state = *change->state;
+	uint64_t due = pp_retention_next_look(r->verdicts,
+					      &r->md->set->policy,
+					      r->params->now);
+
+	if (state == NULL) {
+		*error_r = "state: is gone";
+		return -1;
+	}
+	/* Somebody who could not get the look lock may have recovered the
+	   maildrop: then UIDs here and there are not the same messages. */
+	if (state->generation == r->state->generation &&
+	    pp_mailbox_id_equal(&state->mailbox, &r->state->mailbox) &&
+	    (!pp_counters_is_zero(&r->counters) || state->due != due ||
+	     state->due_rules != pp_policy_hash(&r->md->set->policy))) {
+		removal_change_state(r, state, due);
+		change->state_changed = TRUE;
+	}
+	if (change->usage != NULL) {
+		/* a long id is cut at its end */
+		change->usage_changed =
+			pp_usage_add(change->usage, removal_usage_id(r),
+				     &r->counters, r->params->now,
+				     change->filed);
+	}
+	return change->state_changed || change->usage_changed ? 1 : 0;
+}
+
+static int removal_commit(struct removal *r, const char **error_r)
+{
+	struct pop3_policy_deadline deadline = removal_dict_deadline(r);
+	bool usage = r->md->set->usage && !r->result->dry_run &&
+		!pp_counters_is_zero(&r->counters);
+	g_autofree char *numbers = NULL;
+	const char *error;
+
+	if (r->params->read_only)
+		return 0;
+	if (r->result->dry_run)
+		i_zero(&r->counters);
+	if (pop3_policy_maildrop_change(r->md, &deadline, TRUE, usage,
+					removal_change_callback, r,
+					&error) >= 0)
+		return 0;
+	if (usage) {
+		numbers = pp_counters_print(&r->counters, ' ');
+		e_error(r->event, "usage not stored, to be replayed: "
+			"user=%s session=%s ended=%"PRIu64" %s",
+			r->md->user->username, removal_usage_id(r),
+			r->params->now, numbers);
+	}
+	*error_r = t_strdup_printf("Commit failed: %s", error);
+	return -1;
+}
+
+static uint64_t removal_count_going(const GArray *verdicts, bool waiting)
+{
+	const struct pp_verdict *verdict;
+	uint64_t count = 0;
+	guint i;
+
+	for (i = 0; i < verdicts->len; i++) {
+		verdict = &g_array_index(verdicts, struct pp_verdict, i);
+		if (waiting ? verdict->waits : verdict->goes_now)
+			count++;
+	}
+	return count;
+}
+
+/* Judges and removes in the state and the mailbox as they are now. Returns 1
+   if there is more to do, 0 if not, -1 and *error_r. */
+static int removal_judged(struct removal *r, const char **error_r)
+{
+	const char *error;
+	int ret;
+
+	r->trans = mailbox_transaction_begin(r->box, 0, "pop3-policy removal");
+	ret = pop3_policy_removal_judge(r->md, r->box, r->trans, r->state,
+					r->params->deleted_flag,
+					r->params->now, &r->verdicts,
+					&r->result->clock_back, error_r);
+	if (ret <= 0) {
+		r->result->changed = ret == 0;
+		mailbox_transaction_rollback(&r->trans);
+		return ret;
+	}
+	if (r->batches == 0)
+		r->allowed = removal_count_going(r->verdicts, FALSE);
+	r->batches++;
+	r->result->waiting = removal_count_going(r->verdicts, TRUE);
+	ret = removal_expunge(r, error_r);
+	if (r->result->clock_back) {
+		/* a due time from this clock would mean nothing */
+		return ret;
+	}
+	if (!r->result->dry_run)
+		r->result->waiting = removal_count_going(r->verdicts, TRUE);
+	/* what was removed is counted in any case */
+	if (removal_commit(r, &error) < 0) {
+		*error_r = ret == 0 ? error :
+			t_strdup_printf("%s; %s", *error_r, error);
+		ret = -1;
+	}
+	if (ret < 0)
+		return -1;
+	return r->allowed > 0 && r->gone->len > 0 ? 1 : 0;
+}
+
+/* The state, if there is something to do. 1, 0, or -1 and *error_r. */
+static int removal_load(struct removal *r, const char **error_r)
+{
+	struct pop3_policy_deadline deadline = removal_dict_deadline(r);
+
+	switch (pop3_policy_maildrop_load(r->md, &deadline, &r->state,
+					  error_r)) {
+	case PP_LOOKUP_FOUND:
+		break;
+	case PP_LOOKUP_NOTHING:
+		return 0;
+	case PP_LOOKUP_FAILED:
+	case PP_LOOKUP_DAMAGED:
+		return -1;
+	}
+	return r->params->force || r->batches > 0 ||
+		pp_retention_is_due(r->state, &r->md->set->policy,
+				    r->params->now) ? 1 : 0;
+}
+
+static int removal_sync(struct removal *r, const char **error_r)
+{
+	if (r->box == NULL)
+		return pop3_policy_removal_open(r->md->user, &r->box, error_r);
+	if (mailbox_sync(r->box, MAILBOX_SYNC_FLAG_FULL_READ) < 0) {
+		*error_r = t_strdup_printf("INBOX cannot be synchronised: %s",
+			mailbox_get_last_internal_error(r->box, NULL));
+		return -1;
+	}
+	return 1;
+}
+
+static void removal_batch_free(struct removal *r)
+{
+	pp_state_free(r->state);
+	r->state = NULL;
+	if (r->verdicts != NULL)
+		g_array_unref(r->verdicts);
+	r->verdicts = NULL;
+	g_array_set_size(r->gone, 0);
+	i_zero(&r->counters);
+}
+
+/* One batch. Returns 1 if there is more to do, 0 if not, -1 and *error_r. */
+static int removal_batch(struct removal *r, const char **error_r)
+{
+	int ret;
+
+	ret = pop3_policy_files_look_alone(r->md->files, error_r);
+	if (ret <= 0) {
+		r->result->busy = ret == 0;
+		return ret;
+	}
+	ret = removal_load(r, error_r);
+	if (ret > 0)
+		ret = removal_sync(r, error_r);
+	if (ret == 0)
+		r->result->skipped = r->batches == 0;
+	if (ret > 0)
+		ret = removal_judged(r, error_r);
+	removal_batch_free(r);
+	pop3_policy_files_look_release(r->md->files);
+	return ret;
+}
+
+static bool removal_has_to_stop(struct removal *r)
+{
+	if (r->params->budget_msecs > 0 &&
+	    pop3_policy_deadline_left(&r->end) == 0)
+		return TRUE;
+	return r->params->stop != NULL && r->params->stop(r->params->context);
+}
+
+static int removal_batches(struct removal *r, const char **error_r)
+{
+	int ret;
+
+	do {
+		T_BEGIN {
+			ret = removal_batch(r, error_r);
+		} T_END_PASS_STR_IF(ret < 0, error_r);
+	} while (ret > 0 && !removal_has_to_stop(r));
+	if (r->result->waiting > 0) {
+		e_info(r->event, "%"PRIu64" more messages are due, and wait "
+		       "for a pass a day later (one removes at most %u %% of "
+		       "a maildrop)", r->result->waiting,
+		       r->md->set->policy.removal_limit_percent);
+	}
+	if (r->result->clock_back) {
+		e_warning(r->event, "The clock is behind the time of an "
+			  "earlier session: nothing is removed");
+	}
+	return ret < 0 ? -1 : 0;
+}
+
+int pop3_policy_removal_run(struct pop3_policy_maildrop *md,
+			    const struct pop3_policy_removal_params *params,
+			    struct pop3_policy_removal_result *result_r,
+			    const char **error_r)
+{
+	const struct pop3_policy_settings *set = md->set;
+	struct removal r = {
+		.md = md, .params = params, .result = result_r
+	};
+	int ret;
+
+	i_zero(result_r);
+	result_r->dry_run = params->dry_run ||
+		set->removal == POP3_POLICY_REMOVAL_DRY_RUN;
+	if (!pp_policy_has_rules(&set->policy) ||
+	    (set->removal == POP3_POLICY_REMOVAL_NO && !params->dry_run)) {
+		result_r->skipped = TRUE;
+		return 0;
+	}
+	ret = pop3_policy_maildrop_files(md, error_r);
+	if (ret <= 0) {
+		result_r->skipped = ret == 0;
+		return ret;
+	}
+	r.event = pop3_policy_event_create(md->user);
+	r.gone = g_array_new(FALSE, FALSE, sizeof(struct pp_verdict));
+	r.end = pop3_policy_deadline_in(params->budget_msecs);
+	ret = removal_batches(&r, error_r);
+	if (r.box != NULL)
+		mailbox_free(&r.box);
+	g_array_unref(r.gone);
+	event_unref(&r.event);
+	return ret;
+}

@@ -1,0 +1,87 @@
+/* Copyright (c) 2026 dovecot-pop3-policy authors
+   SPDX-License-Identifier: LGPL-2.1-or-later
+
+   Carries out what the core's retention decided (design, section 11): the
+   exclusive look lock without waiting, then synchronise, then decide and log,
+   then expunge, in batches; then a commit. */
+#ifndef POP3_POLICY_REMOVAL_H
+#define POP3_POLICY_REMOVAL_H
+
+#include <glib.h>
+#include "pop3-policy-maildrop.h"
+
+struct mailbox;
+struct mailbox_transaction_context;
+
+struct pop3_policy_removal_params {
+	/* log and count only, whatever the setting says; notes in the state
+	   when to look next, so that the same lines come once a day at most */
+	bool dry_run;
+	/* with dry_run: leave the state alone too */
+	bool read_only;
+	/* look although the state says that nothing is due */
+	bool force;
+	/* for log lines and events: "session" or "run", and its id */
+	const char *by, *id;
+	uint64_t now;
+	/* pop3_deleted_flag, or NULL */
+	const char *deleted_flag;
+	/* stop after this; 0 = no bound */
+	unsigned int budget_msecs;
+	/* called between batches; TRUE: stop. NULL: never */
+	bool (*stop)(void *context);
+	void *context;
+};
+
+struct pop3_policy_removal_result {
+	/* not due, no rules, `removal` is `no`, or nothing was ever seen:
+	   nothing was looked at */
+	bool skipped;
+	/* another session looks: left to that one */
+	bool busy;
+	/* INBOX is not the mailbox that the state knows: left to the next
+	   login, which recovers it */
+	bool changed;
+	/* the clock went back: nothing goes */
+	bool clock_back;
+	/* what went, or with dry_run would have gone */
+	bool dry_run;
+	uint64_t messages, bytes;
+	/* by rule */
+	uint64_t by_rule[PP_RULE_STAYS_NO_RULE + 1];
+	/* due, but left for a later pass, a day later: over the limit of
+	   removal_limit_percent, or stopped before it was their turn */
+	uint64_t waiting;
+};
+
+/* One pass over the user's INBOX, whose namespaces must be there. The write
+   lock must not be held; a shared look lock is given up. Returns 0, or -1 and
+   *error_r; the result then says what was done before. */
+int pop3_policy_removal_run(struct pop3_policy_maildrop *md,
+			    const struct pop3_policy_removal_params *params,
+			    struct pop3_policy_removal_result *result_r,
+			    const char **error_r);
+
+/* Opens and synchronises USER's INBOX for reading and expunging. Returns 1 and
+   *box_r (mailbox_free()), 0 if there is none, -1 and *error_r. */
+int pop3_policy_removal_open(struct mail_user *user, struct mailbox **box_r,
+			     const char **error_r);
+
+/* Judges all messages of BOX as a pass at NOW would. Returns 1 and *verdicts_r
+   (struct pp_verdict by UID; g_array_unref()), 0 if BOX is not the mailbox
+   that STATE knows, -1 and *error_r. */
+int pop3_policy_removal_judge(struct pop3_policy_maildrop *md,
+			      struct mailbox *box,
+			      struct mailbox_transaction_context *trans,
+			      const struct pp_state *state,
+			      const char *deleted_flag, uint64_t now,
+			      GArray **verdicts_r, bool *clock_back_r,
+			      const char **error_r);
+
+/* The UIDL of UID as STATE has it, from the data stack; "-" where the host
+   alone knows it. */
+const char *pop3_policy_removal_uidl(const struct pop3_policy_maildrop *md,
+				     const struct pp_state *state,
+				     uint32_t uid);
+
+#endif

@@ -1,0 +1,139 @@
+/* Copyright (c) 2026 dovecot-pop3-policy authors
+   SPDX-License-Identifier: LGPL-2.1-or-later
+
+   Birth and death of a session. */
+#include "pop3-policy-compat.h"
+#include "array.h"
+#include "hostpid.h"
+#include "ioloop.h"
+#include "istream.h"
+#include "mail-index.h"
+#include "mail-storage-private.h"
+#include "mail-user.h"
+#include "ostream.h"
+#include "pop3-policy-event.h"
+#include "pop3-policy-mailbox.h"
+#include "pop3-policy-session.h"
+
+/* What the client DELEd, as runs, where the host only hides it: its grace
+   begins. */
+static void session_note_hidden(struct pop3_policy_session *session)
+{
+	struct client *client = session->client;
+	uint32_t msgnum, seq, uid;
+
+	for (msgnum = 0; msgnum < client->messages_count; msgnum++) {
+		if ((client->deleted_bitmask[msgnum / CHAR_BIT] &
+		     (1 << (msgnum % CHAR_BIT))) == 0)
+			continue;
+		seq = msgnum < client->msgnum_to_seq_map_count ?
+			client->msgnum_to_seq_map[msgnum] : msgnum + 1;
+		mail_index_lookup_uid(client->mailbox->view, seq, &uid);
+		pp_runs_set(session->deleted, uid, uid, ioloop_time);
+	}
+}
+
+/* The host is about to take the client apart: what it knows is taken over. */
+static void session_note_end(struct pop3_policy_session *session)
+{
+	struct client *client = session->client;
+	uint64_t *values = session->counters.value;
+
+	values[PP_SESSIONS] = 1;
+	if (!client->quit_seen)
+		values[PP_SESSIONS_ABORTED] = 1;
+	values[PP_SECONDS] = ioloop_time > session->start_time ?
+		ioloop_time - session->start_time : 0;
+	values[PP_FIRST_SESSION] = ioloop_time;
+	values[PP_LAST_SESSION] = ioloop_time;
+	values[PP_IN_BYTES] = client->input->v_offset;
+	values[PP_OUT_BYTES] = client->output->offset -
+		o_stream_get_buffer_used_size(client->output);
+	if (client->delete_success && client->deleted_count > 0) {
+		values[PP_DELE_COUNT] = client->deleted_count;
+		if (client->set->parsed_delete_type == POP3_DELETE_TYPE_FLAG)
+			session_note_hidden(session);
+	}
+	if (client->mailbox != NULL && client->mailbox->view != NULL) {
+		session->messages =
+			pop3_policy_mailbox_count_upto(client->mailbox,
+						       session->highest_uid);
+	}
+}
+
+static void
+session_client_destroy(struct client *client, const char *reason)
+{
+	struct pop3_policy_session *session =
+		pop3_policy_session_get(client->user);
+
+	pop3_policy_login_destroy(session);
+	if (session->accepted)
+		session_note_end(session);
+	/* frees the client and its user, and with it the user's reference */
+	session->super.destroy(client, reason);
+}
+
+struct pop3_policy_session *
+pop3_policy_session_create(struct client *client,
+			   struct pop3_policy_maildrop *md)
+{
+	struct pop3_policy_session *session =
+		i_new(struct pop3_policy_session, 1);
+
+	session->refcount = 1;
+	session->client = client;
+	session->user = client->user;
+	session->md = md;
+	session->set = md->set;
+	session->start_time = ioloop_time;
+	/* none where pop3 runs on stdin; usage wants one that is not repeated */
+	session->id = client->user->session_id != NULL ?
+		i_strdup(client->user->session_id) :
+		i_strdup_printf("%s.%"PRIdTIME_T, my_pid, ioloop_time);
+	session->event = pop3_policy_event_create(client->user);
+	session->retrieved = pp_runs_new();
+	session->deleted = pp_runs_new();
+	i_array_init(&session->fetched, 8);
+	session->super = client->v;
+	client->v.destroy = session_client_destroy;
+	pop3_policy_login_begin(session);
+	return session;
+}
+
+void pop3_policy_session_ref(struct pop3_policy_session *session)
+{
+	session->refcount++;
+}
+
+void pop3_policy_session_unref(struct pop3_policy_session **_session)
+{
+	struct pop3_policy_session *session = *_session;
+
+	*_session = NULL;
+	i_assert(session->refcount > 0);
+	if (--session->refcount > 0)
+		return;
+	timeout_remove(&session->to_deadline);
+	pp_state_free(session->state);
+	pp_runs_free(session->retrieved);
+	pp_runs_free(session->deleted);
+	array_free(&session->fetched);
+	event_unref(&session->event);
+	i_free(session->lookup_value);
+	i_free(session->lookup_error);
+	i_free(session->id);
+	i_free(session);
+}
+
+void pop3_policy_session_failed(struct pop3_policy_session *session,
+				const char *operation, const char *error,
+				const char *consequence)
+{
+	if (session->failure_logged)
+		return;
+	session->failure_logged = TRUE;
+	pop3_policy_event_state_failed(session->event, operation,
+		t_strdup_printf("The dict's %s failed: %s: %s", operation,
+				error, consequence));
+}

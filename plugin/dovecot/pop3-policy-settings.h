@@ -1,0 +1,65 @@
+/* Copyright (c) 2026 dovecot-pop3-policy authors
+   SPDX-License-Identifier: LGPL-2.1-or-later
+
+   The settings of one user, read once, checked, in units that the rest of the
+   plugin uses. Only pop3-policy-settings.c knows how they are read on which
+   Dovecot.
+
+   Values, the same on both lines: times have a unit ("14 days", "12h", "300
+   ms" where there is a use for it), only 0 may do without; sizes may have one
+   ("500 M"), else they are bytes; switches are `yes` or `no`;
+   pop3_policy_protect is a list with spaces. */
+#ifndef POP3_POLICY_SETTINGS_H
+#define POP3_POLICY_SETTINGS_H
+
+#include "pp-retention.h"
+
+struct mail_user;
+struct dict;
+
+enum pop3_policy_uidl {
+	POP3_POLICY_UIDL_PIN,
+	POP3_POLICY_UIDL_GUID,
+	POP3_POLICY_UIDL_HOST
+};
+
+enum pop3_policy_removal {
+	POP3_POLICY_REMOVAL_NO,
+	POP3_POLICY_REMOVAL_DRY_RUN,
+	POP3_POLICY_REMOVAL_YES
+};
+
+struct pop3_policy_settings {
+	/* how long a session waits for the dict, at login and at close */
+	unsigned int dict_timeout_msecs;
+	enum pop3_policy_uidl uidl;
+	bool guard_refuses;
+	enum pop3_policy_removal removal;
+	struct pp_policy policy;
+	/* NULL-terminated flags ("\\Flagged") and keywords */
+	const char *const *protect;
+	unsigned int mass_delete_percent;
+	unsigned int login_delay_secs;
+	unsigned int login_burst;
+	bool usage;
+	/* 0: for ever */
+	unsigned int usage_keep_days;
+	bool capa;
+};
+
+/* Reads USER's settings, allocated from its pool. Returns 1 if ok, 0 if no
+   dict is set: the plugin does nothing for this user. A bad value is logged
+   here, once, naming the setting and the user; it then has the value that the
+   design (section 10) says: uidl pin, guard refuse, any retention setting:
+   nothing removed, delay: none, usage: counts. */
+int pop3_policy_settings_get(struct mail_user *user,
+			     const struct pop3_policy_settings **set_r);
+
+/* Opens USER's dict (LEDGER: the one of pop3_policy_ledger_dict; the caller
+   uses the state's where that returns 0). Returns 1 if ok, 0 if none is set,
+   -1 and *error_r if it cannot be opened. Never waits for a server. Close with
+   dict_deinit(). */
+int pop3_policy_settings_open_dict(struct mail_user *user, bool ledger,
+				   struct dict **dict_r, const char **error_r);
+
+#endif
