@@ -90,6 +90,12 @@ struct pp_recovery {
 	guint recognised, lost;
 	/* an older copy was brought back: all times restarted */
 	gboolean older_copy;
+	/* it is the mailbox that the state knows: what is lost was expunged */
+	gboolean same_mailbox;
+	/* all that was shown and is there is where it was: some mail was
+	   expunged, some arrived. The state is the old one (also its mark and
+	   ledger) but for its count of messages */
+	gboolean unchanged;
 };
 
 /* Recognises messages. OLD is the stored state, LEDGER its identities (struct
@@ -114,8 +120,9 @@ void pp_recover(const struct pp_state *old, const GArray *ledger,
 		const GArray *messages, const struct pp_mailbox_now *mailbox,
 		guint64 now, gboolean pinned, struct pp_recovery *recovery_r);
 
-/* TRUE if the guard has to act: at least PP_GUARD_MIN_MESSAGES shown messages,
-   and half of those that were there at the last session's end, are lost. */
+/* TRUE if the guard has to act: in another mailbox than the state knows at least PP_GUARD_MIN_MESSAGES shown messages,
+   and half of those that were there at the last session's end, are lost. In
+   the same mailbox what is gone was expunged, all of it too. */
 gboolean pp_guard_acts(const struct pp_state *old,
 		       const struct pp_recovery *recovery);
 

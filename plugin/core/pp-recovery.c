@@ -230,8 +230,6 @@ static gboolean nothing_moved(const struct match *match,
 			      const struct pp_state *old,
 			      const struct pp_mailbox_now *mailbox)
 {
-	guint unmoved = 0;
-
 	if (!is_same_place(old, mailbox))
 		return FALSE;
 	for (guint i = 0; i < match->messages->len; i++) {
@@ -239,9 +237,8 @@ static gboolean nothing_moved(const struct match *match,
 
 		if (match->old_uids[i] != (uid <= old->mark ? uid : 0))
 			return FALSE;
-		unmoved += uid <= old->mark;
 	}
-	return unmoved > 0;
+	return TRUE;
 }
 
 /* A rule under construction that holds for neighbours in the listing. UIDs
@@ -440,16 +437,24 @@ void pp_recover(const struct pp_state *old, const GArray *ledger,
 		old->count - match.recognised : 0;
 	recovery_r->older_copy = is_older_copy(old, recovery_r, mailbox);
 
-	if (!nothing_moved(&match, old, mailbox))
+	recovery_r->same_mailbox = is_same_place(old, mailbox);
+	recovery_r->unchanged = nothing_moved(&match, old, mailbox);
+	if (recovery_r->unchanged) {
+		state->count = match.recognised;
+		recovery_r->older_copy = FALSE;
+	} else {
 		build_map(state, old, &match);
-	build_facts(state, old, &match, pinned, recovery_r->older_copy, now);
-	build_rest(state, messages, now);
+		build_facts(state, old, &match, pinned,
+			    recovery_r->older_copy, now);
+		build_rest(state, messages, now);
+	}
 	match_clear(&match);
 }
 
 gboolean pp_guard_acts(const struct pp_state *old,
 		       const struct pp_recovery *recovery)
 {
-	return recovery->lost >= PP_GUARD_MIN_MESSAGES &&
+	return !recovery->same_mailbox &&
+		recovery->lost >= PP_GUARD_MIN_MESSAGES &&
 		recovery->lost >= old->count - recovery->lost;
 }

@@ -96,6 +96,20 @@ static void close_facts_init(struct close_context *ctx)
 	facts->first_seen = session->start_time;
 }
 
+/* Times of messages that are gone, once there are many: a client that deletes
+   what it downloads leaves some at each session. */
+static void close_prune(struct close_context *ctx, struct pp_state *state)
+{
+	GArray *uids;
+
+	if (ctx->box == NULL ||
+	    pp_runs_count(state->first_seen) < PP_RUNS_MAX / 8)
+		return;
+	uids = pop3_policy_mailbox_uids(ctx->box);
+	pp_state_prune(state, (const guint32 *)(void *)uids->data, uids->len);
+	g_array_unref(uids);
+}
+
 static int close_change(struct pop3_policy_change *change, void *context,
 			const char **error_r)
 {
@@ -130,6 +144,8 @@ static int close_change(struct pop3_policy_change *change, void *context,
 					&ctx->facts);
 		change->state_changed = TRUE;
 	}
+	if (change->state_changed)
+		close_prune(ctx, state);
 	ctx->state = pp_state_copy(state);
 	return 1;
 }
@@ -265,6 +281,7 @@ static void close_remove(struct pop3_policy_session *session,
 	struct pop3_policy_removal_params params = {
 		.by = "session",
 		.id = session->id,
+		.deleted_flag = session->deleted_flag,
 		.now = ioloop_time,
 		.budget_msecs = CLOSE_REMOVAL_MSECS,
 		.stop = close_removal_stop,

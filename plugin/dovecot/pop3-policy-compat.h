@@ -72,6 +72,28 @@ pop3_policy_uidl_expand(string_t *dest, const char *format,
 #endif
 }
 
+/* doveadm commands: their init function, and options. On 2.3 a command that has
+   options of its own must have a parser for them, and each a short letter; the
+   values are asked for by name on both lines. */
+struct doveadm_mail_cmd_context;
+#if POP3_POLICY_DOVECOT_24
+#  define POP3_POLICY_DOVEADM_INIT(name) \
+	static void name(struct doveadm_mail_cmd_context *_ctx ATTR_UNUSED)
+#  define POP3_POLICY_DOVEADM_TAKES_OPTIONS(ctx)
+#else
+#  define POP3_POLICY_DOVEADM_INIT(name) \
+	static void name(struct doveadm_mail_cmd_context *_ctx ATTR_UNUSED, \
+			 const char *const args[] ATTR_UNUSED)
+#  define POP3_POLICY_DOVEADM_TAKES_OPTIONS(ctx) \
+	(ctx)->v.parse_arg = pop3_policy_doveadm_takes_option
+static inline bool
+pop3_policy_doveadm_takes_option(struct doveadm_mail_cmd_context *ctx
+				 ATTR_UNUSED, int c ATTR_UNUSED)
+{
+	return TRUE;
+}
+#endif
+
 /* All is built with hidden visibility: Dovecot opens modules RTLD_GLOBAL. This
    marks what it looks up by name. */
 #define POP3_POLICY_EXPORT __attribute__((visibility("default")))

@@ -161,6 +161,14 @@ decide_recover(struct decide_context *ctx, struct pop3_policy_change *change,
 	pp_recover(*change->state, ledger, ctx->identities, &ctx->now,
 		   ioloop_time, session_is_pinned(session), &recovery);
 	g_array_unref(ledger);
+	if (recovery.unchanged) {
+		/* only mail that was expunged: nothing to store */
+		pp_state_free(*change->state);
+		*change->state = recovery.state;
+		g_array_unref(ctx->identities);
+		ctx->identities = NULL;
+		return 0;
+	}
 	if (session_is_pinned(session) &&
 	    decide_guard(ctx, *change->state, &recovery)) {
 		pp_state_free(recovery.state);
@@ -249,6 +257,8 @@ static int decide_store(struct decide_context *ctx, const char **error_r)
 	}
 	if (ctx->identities != NULL)
 		g_array_unref(ctx->identities);
+	ctx->identities = NULL;
+	ctx->result = NULL;
 	return ret < 0 ? -1 : 0;
 }
 
@@ -264,13 +274,40 @@ static const char *decide_first_sight(struct decide_context *ctx)
 	return decide_off(session, "commit", error);
 }
 
+/* The state fits. New mail may need an explicit UIDL. */
+static const char *decide_serve(struct decide_context *ctx)
+{
+	struct pop3_policy_session *session = ctx->session;
+	struct pp_state *copy;
+	const char *error;
+	int ret = 0;
+
+	session->pinned = session_is_pinned(session);
+	if (!session->pinned || session->highest_uid <= session->state->mark)
+		return NULL;
+	/* asked of a copy: only where there is one it is decided for good,
+	   under the write lock */
+	copy = pp_state_copy(session->state);
+	ret = pop3_policy_sight(session, copy, FALSE, &error);
+	pp_state_free(copy);
+	if (ret > 0) {
+		ctx->action = PP_LOGIN_SERVE;
+		ret = decide_store(ctx, &error);
+	}
+	if (ret == 0)
+		return NULL;
+	return decide_refuse(session, "commit", t_strdup_printf(
+		"New mail needs UIDLs of its own, which could not be stored: "
+		"%s (tried again at the next login)", error));
+}
+
 static const char *decide_recovery(struct decide_context *ctx)
 {
 	struct pop3_policy_session *session = ctx->session;
 	const char *error;
 
 	if (decide_store(ctx, &error) == 0)
-		return NULL;
+		return decide_serve(ctx);
 	if (ctx->guard_refused)
 		return REFUSED_REPLY;
 	if (!session_is_pinned(session)) {
@@ -282,35 +319,6 @@ static const char *decide_recovery(struct decide_context *ctx)
 	return decide_refuse(session, "commit", t_strdup_printf(
 		"The mailbox changed, and the recovery of its UIDLs could not "
 		"be stored: %s (tried again at the next login)", error));
-}
-
-/* The state fits. New mail may need an explicit UIDL. */
-static const char *
-decide_serve(struct decide_context *ctx, struct pp_state *state)
-{
-	struct pop3_policy_session *session = ctx->session;
-	struct pp_state *copy;
-	const char *error;
-	int ret = 0;
-
-	session->state = state;
-	session->pinned = session_is_pinned(session);
-	if (!session->pinned || ctx->now.above_mark == 0)
-		return NULL;
-	/* asked of a copy: only where there is one it is decided for good,
-	   under the write lock */
-	session->pinned = FALSE;
-	copy = pp_state_copy(state);
-	ret = pop3_policy_sight(session, copy, FALSE, &error);
-	pp_state_free(copy);
-	if (ret > 0)
-		ret = decide_store(ctx, &error);
-	session->pinned = TRUE;
-	if (ret == 0)
-		return NULL;
-	return decide_refuse(session, "commit", t_strdup_printf(
-		"New mail needs UIDLs of its own, which could not be stored: "
-		"%s (tried again at the next login)", error));
 }
 
 static const char *
@@ -378,7 +386,8 @@ decide_action(struct decide_context *ctx, struct pp_state *state,
 
 	switch (ctx->action) {
 	case PP_LOGIN_SERVE:
-		return decide_serve(ctx, state);
+		session->state = state;
+		return decide_serve(ctx);
 	case PP_LOGIN_FIRST_SIGHT:
 	case PP_LOGIN_ANEW:
 		return decide_first_sight(ctx);
@@ -399,11 +408,9 @@ decide_action(struct decide_context *ctx, struct pp_state *state,
 const char *pop3_policy_decide(struct pop3_policy_session *session)
 {
 	struct client *client = session->client;
-	struct pop3_policy_deadline deadline =
-		pop3_policy_deadline_in(session->set->dict_timeout_msecs);
 	struct decide_context ctx = {
 		.session = session,
-		.deadline = &deadline,
+		.deadline = &session->deadline,
 	};
 	struct pp_state *state = NULL;
 	struct pp_witness witness;

@@ -254,9 +254,14 @@ static int login_flush_start(struct pop3_policy_session *session)
 	struct pop3_policy_hold *hold = session->hold;
 	const char *reply;
 
+	if (!session->deadline_began) {
+		/* only here: opening INBOX may have taken any time, in which
+		   nobody could read the answer */
+		session->deadline_began = TRUE;
+		session->deadline = pop3_policy_deadline_in(
+					session->set->dict_timeout_msecs);
+	}
 	if (!session->lookup_done) {
-		/* the deadline starts here: opening INBOX may have taken any
-		   time, in which nobody could read the answer */
 		session->to_deadline =
 			timeout_add(session->set->dict_timeout_msecs,
 				    login_deadline, session);

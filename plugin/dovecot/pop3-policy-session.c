@@ -91,6 +91,10 @@ pop3_policy_session_create(struct client *client,
 	session->id = client->user->session_id != NULL ?
 		i_strdup(client->user->session_id) :
 		i_strdup_printf("%s.%"PRIdTIME_T, my_pid, ioloop_time);
+	if (client->set->pop3_deleted_flag[0] != '\0') {
+		session->deleted_flag =
+			i_strdup(client->set->pop3_deleted_flag);
+	}
 	session->event = pop3_policy_event_create(client->user);
 	session->retrieved = pp_runs_new();
 	session->deleted = pp_runs_new();
@@ -123,6 +127,7 @@ void pop3_policy_session_unref(struct pop3_policy_session **_session)
 	i_free(session->lookup_value);
 	i_free(session->lookup_error);
 	i_free(session->id);
+	i_free(session->deleted_flag);
 	i_free(session);
 }
 

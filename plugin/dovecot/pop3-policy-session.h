@@ -45,6 +45,8 @@ struct pop3_policy_session {
 	time_t start_time;
 	/* the host's session id, in log lines and usage */
 	char *id;
+	/* pop3_deleted_flag, or NULL where the host has none */
+	char *deleted_flag;
 
 	/* login */
 	struct pop3_policy_hold *hold;
@@ -52,6 +54,9 @@ struct pop3_policy_session {
 	void *host_flush_context;
 	struct timeout *to_deadline;
 	struct pop3_policy_deadline look_deadline;
+	/* for all that the dict is asked before +OK; begins with INBOX open */
+	struct pop3_policy_deadline deadline;
+	bool deadline_began;
 	bool lookup_done, namespaces_created;
 	int lookup_ret;
 	char *lookup_value, *lookup_error;

@@ -44,6 +44,8 @@ struct store_commit {
 	unsigned int *pending;
 };
 
+static bool process_must_end = FALSE;
+
 static uint64_t now_msecs(void)
 {
 	struct timespec ts;
@@ -115,6 +117,11 @@ void pop3_policy_store_deinit(struct pop3_policy_store **_store)
 	i_free(store);
 }
 
+bool pop3_policy_store_process_must_end(void)
+{
+	return process_must_end;
+}
+
 bool pop3_policy_store_has_failed(const struct pop3_policy_store *store)
 {
 	return store->failed;
@@ -127,6 +134,7 @@ static void store_abandoned(struct pop3_policy_store *store)
 {
 	store->failed = TRUE;
 	store->abandoned = TRUE;
+	process_must_end = TRUE;
 	if (master_service != NULL)
 		master_service_stop_new_connections(master_service);
 }

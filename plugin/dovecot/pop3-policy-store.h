@@ -33,6 +33,9 @@ pop3_policy_store_init(struct mail_user *user,
    open, and the process was already told to take no further client. */
 void pop3_policy_store_deinit(struct pop3_policy_store **store);
 
+/* TRUE if any store of this process had to abandon an operation. */
+bool pop3_policy_store_process_must_end(void);
+
 /* TRUE after the first failure. */
 bool pop3_policy_store_has_failed(const struct pop3_policy_store *store);
 
