@@ -105,12 +105,13 @@ struct pp_recovery {
    identical ones by order. Within one UIDVALIDITY, UID and id together come
    first, and what the ledger does not have (yet) is known by its UID alone.
 
-   What is recognised keeps its UIDL and its times; all else gets a rule with a
-   validity never used before. Only where all that was shown is still where it
-   was (some mail was expunged, some arrived) the open rule goes on: it may
-   have been shown already while the dict was out of reach. The mark becomes
-   the highest UID there is; the generation goes up by one; the ledger has to
-   be written anew (ledger_* are 0) and removal looks again (due is 0).
+   Where all that was shown is still where it was, see `unchanged`: the open
+   rule goes on then, which may have been shown already while the dict was out
+   of reach. Otherwise what is recognised keeps its UIDL and its times, and all
+   else gets a rule with a validity never used before, UIDs between messages
+   too. The mark becomes the highest UID there is; the generation goes up by
+   one; the ledger has to be written anew (ledger_* are 0) and removal looks
+   again (due is 0).
 
    An older copy: UIDNEXT is at or below the mark with the same UIDVALIDITY, or
    with another one and something is lost too; or more is recognised than the
@@ -120,9 +121,10 @@ void pp_recover(const struct pp_state *old, const GArray *ledger,
 		const GArray *messages, const struct pp_mailbox_now *mailbox,
 		guint64 now, gboolean pinned, struct pp_recovery *recovery_r);
 
-/* TRUE if the guard has to act: in another mailbox than the state knows at least PP_GUARD_MIN_MESSAGES shown messages,
-   and half of those that were there at the last session's end, are lost. In
-   the same mailbox what is gone was expunged, all of it too. */
+/* TRUE if the guard has to act: in another mailbox than the state knows at
+   least PP_GUARD_MIN_MESSAGES shown messages, and half of those that were there
+   at the last session's end, are lost. In the same mailbox what is gone was
+   expunged, all of it too. */
 gboolean pp_guard_acts(const struct pp_state *old,
 		       const struct pp_recovery *recovery);
 

@@ -187,7 +187,7 @@ guint64 pp_runs_set_new(struct pp_runs *runs, guint32 first, guint32 last,
 			run_append(pieces, next, run->first - 1, time);
 		}
 		run_append(pieces, run->first, run->last, run->time);
-		next = MAX(next, (guint64)run->last + 1);
+		next = (guint64)run->last + 1;
 	}
 	if (next <= last) {
 		added += last - next + 1;

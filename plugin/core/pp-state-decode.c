@@ -142,6 +142,8 @@ static gboolean get_map(GHashTable *doc, struct pp_state *state,
 
 	if (!get_open(doc, state, error))
 		return FALSE;
+	if (text != NULL && strlen(text) > PP_MAP_INLINE_MAX_BYTES)
+		return limit_error(error, "map");
 	if (text != NULL && !pp_uidl_map_decode(state->map, text, NULL))
 		return syntax_error(error, "map");
 	return get_chunks(doc, state, error);

@@ -106,7 +106,8 @@ static void close_prune(struct close_context *ctx, struct pp_state *state)
 	    pp_runs_count(state->first_seen) < PP_RUNS_MAX / 8)
 		return;
 	uids = pop3_policy_mailbox_uids(ctx->box);
-	pp_state_prune(state, (const guint32 *)(void *)uids->data, uids->len);
+	pp_state_prune_upto(state, (const guint32 *)(void *)uids->data,
+			    uids->len, ctx->session->highest_uid);
 	g_array_unref(uids);
 }
 

@@ -149,7 +149,8 @@ static void uidl_fill_message_uidls(struct pop3_policy_session *session)
 	char buf[PP_UIDL_MAX_LEN + 1];
 	uint32_t msgnum, uid;
 
-	if (!client->message_uidls_save || client->message_uidls != NULL)
+	if (!client->message_uidls_save || client->message_uidls != NULL ||
+	    client->messages_count == 0)
 		return;
 	client->uidl_pool = pool_alloconly_create("message uidls", 1024);
 	client->message_uidls = p_new(client->uidl_pool, const char *,
@@ -175,6 +176,7 @@ uidl_one(struct pop3_policy_session *session, const char *args)
 	    num > client->messages_count || client_is_deleted(client, num - 1))
 		return POP3_POLICY_COMMAND_PASS;
 	pop3_policy_store_new(session);
+	uidl_fill_message_uidls(session);
 	uid = client_uid(client, num - 1);
 	(void)pp_uidl_print(uidl_find(session->state, NULL, uid), uid, buf);
 	client_send_line(client, "+OK %u %s", num, buf);

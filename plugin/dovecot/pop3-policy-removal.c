@@ -6,12 +6,17 @@
    session did between two batches is known to the second one, and whatever
    stops a pass stops it between two complete steps. */
 #include "pop3-policy-compat.h"
-#include "mail-namespace.h"
 #include "mail-storage.h"
 #include "mail-user.h"
 #include "pop3-policy-event.h"
+#include "pop3-policy-judge.h"
 #include "pop3-policy-mailbox.h"
 #include "pop3-policy-removal.h"
+
+struct removal_gone {
+	struct pp_verdict verdict;
+	char *uidl;
+};
 
 struct removal {
 	struct pop3_policy_maildrop *md;
@@ -30,95 +35,34 @@ struct removal {
 	struct pp_state *state;
 	struct mailbox_transaction_context *trans;
 	GArray *verdicts;
-	GArray *gone;		/* struct pp_verdict */
+	GArray *gone;		/* struct removal_gone */
 	struct pp_counters counters;
 };
-
-int pop3_policy_removal_open(struct mail_user *user, struct mailbox **box_r,
-			     const char **error_r)
-{
-	struct mail_namespace *ns = mail_namespace_find_inbox(user->namespaces);
-	struct mailbox *box;
-	enum mail_error error;
-	int ret = 1;
-
-	/* The admin's policy holds whatever the user's ACLs say. A full read,
-	   since somebody may just have flagged a message. */
-	box = mailbox_alloc(ns->list, "INBOX", MAILBOX_FLAG_IGNORE_ACLS);
-	if (mailbox_open(box) < 0 ||
-	    mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0) {
-		*error_r = t_strdup_printf("INBOX cannot be opened: %s",
-			mailbox_get_last_internal_error(box, &error));
-		ret = error == MAIL_ERROR_NOTFOUND ? 0 : -1;
-		mailbox_free(&box);
-	} else {
-		*box_r = box;
-	}
-	return ret;
-}
-
-const char *pop3_policy_removal_uidl(const struct pop3_policy_maildrop *md,
-				     const struct pp_state *state,
-				     uint32_t uid)
-{
-	const struct pp_uidl_seg *seg;
-	char buf[PP_UIDL_MAX_LEN + 1];
-
-	if (md->set->uidl == POP3_POLICY_UIDL_HOST)
-		return "-";
-	seg = pp_uidl_map_find(state->map, uid);
-	if (seg == NULL)
-		return "-";
-	(void)pp_uidl_print(seg, uid, buf);
-	return t_strdup(buf);
-}
-
-int pop3_policy_removal_judge(struct pop3_policy_maildrop *md,
-			      struct mailbox *box,
-			      struct mailbox_transaction_context *trans,
-			      const struct pp_state *state,
-			      const char *deleted_flag, uint64_t now,
-			      GArray **verdicts_r, bool *clock_back_r,
-			      const char **error_r)
-{
-	struct pp_mailbox_now mailbox;
-	GArray *messages;
-	gboolean clock_back;
-
-	if (pop3_policy_mailbox_now(box, trans, state, &mailbox, error_r) < 0)
-		return -1;
-	if (pp_mailbox_changed(state, &mailbox))
-		return 0;
-	messages = pop3_policy_mailbox_messages(box, trans, md->set->protect,
-						deleted_flag, error_r);
-	if (messages == NULL)
-		return -1;
-	*verdicts_r = pp_retention_judge(state, &md->set->policy,
-		(const struct pp_message *)(void *)messages->data,
-		messages->len, now, &clock_back);
-	*clock_back_r = clock_back;
-	g_array_unref(messages);
-	return 1;
-}
 
 static struct pop3_policy_deadline removal_dict_deadline(struct removal *r)
 {
 	return pop3_policy_deadline_in(r->md->set->dict_timeout_msecs);
 }
 
+static void removal_gone_clear(void *data)
+{
+	struct removal_gone *gone = data;
+
+	i_free(gone->uidl);
+}
+
 static void removal_log(struct removal *r)
 {
-	const struct pp_verdict *verdict;
+	const struct removal_gone *gone;
 	guint i;
 
-	for (i = 0; i < r->gone->len; i++) T_BEGIN {
-		verdict = &g_array_index(r->gone, struct pp_verdict, i);
+	for (i = 0; i < r->gone->len; i++) {
+		gone = &g_array_index(r->gone, struct removal_gone, i);
 		pop3_policy_event_removed(r->event, r->params->by,
-			r->params->id,
-			pop3_policy_removal_uidl(r->md, r->state,
-						 verdict->uid),
-			verdict, r->params->now, r->result->dry_run);
-	} T_END;
+					  r->params->id, gone->uidl,
+					  &gone->verdict, r->params->now,
+					  r->result->dry_run);
+	}
 }
 
 static void removal_count(struct removal *r)
@@ -127,13 +71,28 @@ static void removal_count(struct removal *r)
 	guint i;
 
 	for (i = 0; i < r->gone->len; i++) {
-		verdict = &g_array_index(r->gone, struct pp_verdict, i);
+		verdict = &g_array_index(r->gone, struct removal_gone,
+					 i).verdict;
 		r->counters.value[PP_REMOVED_COUNT]++;
 		r->counters.value[PP_REMOVED_BYTES] += verdict->size_bytes;
 		r->result->by_rule[verdict->rule]++;
 	}
 	r->result->messages += r->counters.value[PP_REMOVED_COUNT];
 	r->result->bytes += r->counters.value[PP_REMOVED_BYTES];
+}
+
+static void removal_pick_mail(struct removal *r, struct mail *mail,
+			      const struct pp_verdict *verdict)
+{
+	struct removal_gone gone = { .verdict = *verdict };
+
+	T_BEGIN {
+		gone.uidl = i_strdup(pop3_policy_judge_uidl(r->md, r->state,
+							    mail));
+	} T_END;
+	g_array_append_val(r->gone, gone);
+	if (!r->result->dry_run)
+		mail_expunge(mail);
 }
 
 /* Requests the expunge of what goes now, up to a batch, and notes it in
@@ -155,9 +114,7 @@ static void removal_pick(struct removal *r)
 			verdict->goes_now = FALSE;
 			verdict->waits = TRUE;
 		} else if (mail_set_uid(mail, verdict->uid)) {
-			if (!r->result->dry_run)
-				mail_expunge(mail);
-			g_array_append_vals(r->gone, verdict, 1);
+			removal_pick_mail(r, mail, verdict);
 		}
 	}
 	mail_free(&mail);
@@ -320,10 +277,9 @@ static int removal_judged(struct removal *r, const char **error_r)
 	int ret;
 
 	r->trans = mailbox_transaction_begin(r->box, 0, "pop3-policy removal");
-	ret = pop3_policy_removal_judge(r->md, r->box, r->trans, r->state,
-					r->params->deleted_flag,
-					r->params->now, &r->verdicts,
-					&r->result->clock_back, error_r);
+	ret = pop3_policy_judge(r->md, r->box, r->trans, r->state,
+				r->params->deleted_flag, r->params->now,
+				&r->verdicts, &r->result->clock_back, error_r);
 	if (ret <= 0) {
 		r->result->changed = ret == 0;
 		mailbox_transaction_rollback(&r->trans);
@@ -374,7 +330,7 @@ static int removal_load(struct removal *r, const char **error_r)
 static int removal_sync(struct removal *r, const char **error_r)
 {
 	if (r->box == NULL)
-		return pop3_policy_removal_open(r->md->user, &r->box, error_r);
+		return pop3_policy_judge_open(r->md->user, &r->box, error_r);
 	if (mailbox_sync(r->box, MAILBOX_SYNC_FLAG_FULL_READ) < 0) {
 		*error_r = t_strdup_printf("INBOX cannot be synchronised: %s",
 			mailbox_get_last_internal_error(r->box, NULL));
@@ -433,10 +389,11 @@ static int removal_batches(struct removal *r, const char **error_r)
 			ret = removal_batch(r, error_r);
 		} T_END_PASS_STR_IF(ret < 0, error_r);
 	} while (ret > 0 && !removal_has_to_stop(r));
-	if (r->result->waiting > 0) {
+	if (ret >= 0 && r->result->waiting > 0) {
 		e_info(r->event, "%"PRIu64" more messages are due, and wait "
-		       "for a pass a day later (one removes at most %u %% of "
-		       "a maildrop)", r->result->waiting,
+		       "for a pass a day later (time was up, or "
+		       "pop3_policy_removal_limit_percent=%u)",
+		       r->result->waiting,
 		       r->md->set->policy.removal_limit_percent);
 	}
 	if (r->result->clock_back) {
@@ -471,7 +428,8 @@ int pop3_policy_removal_run(struct pop3_policy_maildrop *md,
 		return ret;
 	}
 	r.event = pop3_policy_event_create(md->user);
-	r.gone = g_array_new(FALSE, FALSE, sizeof(struct pp_verdict));
+	r.gone = g_array_new(FALSE, FALSE, sizeof(struct removal_gone));
+	g_array_set_clear_func(r.gone, removal_gone_clear);
 	r.end = pop3_policy_deadline_in(params->budget_msecs);
 	ret = removal_batches(&r, error_r);
 	if (r.box != NULL)

@@ -7,11 +7,7 @@
 #ifndef POP3_POLICY_REMOVAL_H
 #define POP3_POLICY_REMOVAL_H
 
-#include <glib.h>
 #include "pop3-policy-maildrop.h"
-
-struct mailbox;
-struct mailbox_transaction_context;
 
 struct pop3_policy_removal_params {
 	/* log and count only, whatever the setting says; notes in the state
@@ -61,27 +57,5 @@ int pop3_policy_removal_run(struct pop3_policy_maildrop *md,
 			    const struct pop3_policy_removal_params *params,
 			    struct pop3_policy_removal_result *result_r,
 			    const char **error_r);
-
-/* Opens and synchronises USER's INBOX for reading and expunging. Returns 1 and
-   *box_r (mailbox_free()), 0 if there is none, -1 and *error_r. */
-int pop3_policy_removal_open(struct mail_user *user, struct mailbox **box_r,
-			     const char **error_r);
-
-/* Judges all messages of BOX as a pass at NOW would. Returns 1 and *verdicts_r
-   (struct pp_verdict by UID; g_array_unref()), 0 if BOX is not the mailbox
-   that STATE knows, -1 and *error_r. */
-int pop3_policy_removal_judge(struct pop3_policy_maildrop *md,
-			      struct mailbox *box,
-			      struct mailbox_transaction_context *trans,
-			      const struct pp_state *state,
-			      const char *deleted_flag, uint64_t now,
-			      GArray **verdicts_r, bool *clock_back_r,
-			      const char **error_r);
-
-/* The UIDL of UID as STATE has it, from the data stack; "-" where the host
-   alone knows it. */
-const char *pop3_policy_removal_uidl(const struct pop3_policy_maildrop *md,
-				     const struct pp_state *state,
-				     uint32_t uid);
 
 #endif

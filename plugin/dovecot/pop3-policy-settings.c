@@ -179,7 +179,9 @@ static const char *dict_uri(struct mail_user *user, bool ledger)
 	const char *uri = mail_user_plugin_getenv(user, ledger ?
 		"pop3_policy_ledger_dict" : "pop3_policy_dict");
 
-	return uri == NULL || *uri == '\0' ? NULL : uri;
+	/* an empty userdb field arrives as "yes": "no" is for those */
+	return uri == NULL || *uri == '\0' || strcmp(uri, "no") == 0 ?
+		NULL : uri;
 }
 
 static bool dict_is_set(struct mail_user *user)

@@ -48,10 +48,11 @@ struct pop3_policy_settings {
 };
 
 /* Reads USER's settings, allocated from its pool. Returns 1 if ok, 0 if no
-   dict is set: the plugin does nothing for this user. A bad value is logged
-   here, once, naming the setting and the user; it then has the value that the
-   design (section 10) says: uidl pin, guard refuse, any retention setting:
-   nothing removed, delay: none, usage: counts. */
+   dict is set: the plugin does nothing for this user (a userdb field can say
+   so: pop3_policy_dict=no on 2.3, an empty pop3_policy/dict on 2.4). A bad
+   value is logged here, once, naming the setting and the user; it then has the
+   value that the design (section 10) says: uidl pin, guard refuse, any
+   retention setting: nothing removed, delay: none, usage: counts. */
 int pop3_policy_settings_get(struct mail_user *user,
 			     const struct pop3_policy_settings **set_r);
 

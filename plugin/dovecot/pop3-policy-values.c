@@ -256,7 +256,8 @@ static const struct setting_row setting_rows[] = {
 #undef ROW
 
 static const char *
-row_value(const struct setting_row *row, const struct pop3_policy_values *values)
+row_value(const struct setting_row *row,
+	  const struct pop3_policy_values *values)
 {
 	const char *const *value =
 		CONST_PTR_OFFSET(values, row->value_offset);

@@ -94,11 +94,15 @@ def free_ports(count):
     return ports
 
 
+def installed_version():
+    """"2.3.19.1"."""
+    return subprocess.run(["dovecot", "--version"], check=True,
+                          stdout=subprocess.PIPE).stdout.decode().split()[0]
+
+
 def installed_line():
     """"2.3" or "2.4"."""
-    version = subprocess.run(["dovecot", "--version"], check=True,
-                             stdout=subprocess.PIPE).stdout.decode()
-    return ".".join(version.split(".")[:2])
+    return ".".join(installed_version().split(".")[:2])
 
 
 def process_group(pgid):
@@ -125,6 +129,7 @@ class Dovecot:
                  settings=None, mail_plugins=(), config="", users=None,
                  reuse=False, lock_session=False, tls=False, rawlog=False,
                  faketime=False, env=None):
+        self.version = installed_version()
         self.line = installed_line()
         self.format = format
         self.dict = dict

@@ -1,0 +1,278 @@
+#!/usr/bin/python3
+# Copyright (c) 2026 dovecot-pop3-policy authors
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# tests/bench/run's measurements. Needs the plugin where Dovecot looks for
+# modules.
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+
+import maildrops
+from dovecot import Dovecot
+from measure import Client, Timer, medians, take_turns
+
+USER = "alice"
+MESSAGES = 100000
+POLL_MESSAGES = 1000
+RETR_MESSAGES = 5000
+STATE_SESSIONS = 300
+
+
+class Bench:
+    def __init__(self, directory, percent):
+        self.directory = directory
+        self.percent = percent
+        self.store = maildrops.Maildrops(os.path.join(directory, "cache"))
+        self.rows = []
+
+    def scaled(self, count):
+        return max(1, count * self.percent // 100)
+
+    def pair(self, format, count, size=maildrops.SIZE_BYTES, **options):
+        """The host and the plugin, each with the same count messages."""
+        sides = []
+        for plugin in (False, True):
+            server = Dovecot(format=format, plugin=plugin, users={USER: {}},
+                             **options)
+            server.start()
+            self.store.fill(server, USER, count, size)
+            sides.append(server)
+        # The first look costs what no other one does.
+        for server in sides:
+            session(server)
+        return sides
+
+    def row(self, name, host, plugin, unit, target=None):
+        """A line of the table; host None: there is nothing to compare."""
+        ratio = None if host is None else plugin / host
+        value = plugin if host is None else ratio
+        verdict = "" if target is None else \
+            "ok" if value <= target else "MISSED"
+        self.rows.append((name, host, plugin, unit, ratio, target, verdict))
+        print_row(*self.rows[-1])
+
+    # Each method is one NAME.
+
+    def uidl(self):
+        """Server CPU of a session's first UIDL, and of the whole session."""
+        count = self.scaled(MESSAGES)
+        for format in ("sdbox", "maildir"):
+            sides = self.pair(format, count, reuse=True)
+            try:
+                results = take_turns(sides, 15, uidl_session)
+            finally:
+                end(sides)
+            for number, what in enumerate(("UIDL", "session with UIDL")):
+                values = medians([[r[number] for r in side]
+                                  for side in results])
+                self.row("%s of %d, %s, CPU" % (what, count, format),
+                         *[v * 1e3 for v in values], "ms",
+                         0.25 if number == 0 else None)
+
+    def poll(self):
+        """Login, STAT, QUIT: as the client sees it, and one after the other
+        until the connection ends."""
+        count = self.scaled(POLL_MESSAGES)
+        for reuse in (False, True):
+            sides = self.pair("sdbox", count, reuse=reuse)
+            try:
+                latency = take_turns(sides, 400, poll_latency)
+                blocks = take_turns(sides, 20, poll_block)
+            finally:
+                end(sides)
+            what = "poll of %d, %s, " % (
+                count, "reused process" if reuse else "new process")
+            self.row(what + "latency", *[v * 1e3 for v in medians(latency)],
+                     "ms", 1.10)
+            self.row(what + "in a row",
+                     *[v * 1e3 for v in medians([[b[0] for b in side]
+                                                 for side in blocks])],
+                     "ms", 1.10)
+            self.row(what + "CPU",
+                     *[v * 1e3 for v in medians([[b[1] for b in side]
+                                                 for side in blocks])], "ms")
+
+    def retr(self):
+        """All messages, one after the other."""
+        count = self.scaled(RETR_MESSAGES)
+        for format in ("sdbox", "maildir"):
+            sides = self.pair(format, count, size=2000, reuse=True)
+            try:
+                results = take_turns(sides, 20,
+                                     lambda s: retr_all(s, count))
+            finally:
+                end(sides)
+            for number, what in enumerate(("wall", "CPU")):
+                values = medians([[r[number] for r in side]
+                                  for side in results])
+                self.row("RETR of %d, %s, %s" % (count, format, what),
+                         *[v * 1e3 for v in values], "ms",
+                         1.03 if number == 0 else None)
+
+    def first(self):
+        """The first UIDL ever of a large maildrop: nothing is known of it."""
+        count = self.scaled(MESSAGES)
+        for format in ("sdbox", "maildir"):
+            sides = self.pair(format, count, reuse=True)
+            try:
+                results = take_turns(sides, 5, first_sight)
+            finally:
+                end(sides)
+            for number, what in enumerate(("until UIDL is there, wall",
+                                           "whole session, CPU")):
+                values = medians([[r[number] for r in side]
+                                  for side in results])
+                self.row("first sight of %d, %s, %s" % (count, format, what),
+                         *[v * 1e3 for v in values], "ms")
+
+    def state(self):
+        """The size of `state` after downloads in many sessions."""
+        sessions = STATE_SESSIONS
+        each = self.scaled(MESSAGES) // sessions
+        server = Dovecot(format="maildir", users={USER: {}}, reuse=True,
+                         faketime=True)
+        server.start()
+        try:
+            self.download_in_sessions(server, sessions, each)
+            count = sessions * each
+            uidls = listing(server)
+            self.state_row(server, "state: %d in %d sessions"
+                           % (count, sessions))
+            server.remove_indexes(USER)
+            assert sorted(listing(server)) == sorted(uidls)
+            self.state_row(server, "state: the same, new UIDVALIDITY")
+        finally:
+            server.destroy()
+
+    def state_row(self, server, name):
+        size = len(server.dict_get(USER, "state"))
+        chunks = [server.dict_get(USER, "uidl/%d" % n) for n in range(4)]
+        extra = sum(len(chunk) for chunk in chunks if chunk is not None)
+        self.row(name, None, size, "bytes", 8192)
+        self.row(name + ", uidl/*", None, extra, "bytes")
+
+    def download_in_sessions(self, server, sessions, each):
+        """New mail, then a session that downloads it, some hours later."""
+        directory = server.mail_dir(USER)
+        maildrops.make_maildir(directory)
+        maildrops.give(server.home(USER), server.uid)
+        for number in range(sessions):
+            first = number * each + 1
+            maildrops.add_files(directory, first, each, uid=server.uid)
+            server.set_time("+%dh" % (number * 5))
+            client = Client(server.pop3_port).login(USER)
+            client.multi(b"UIDL")
+            for message in range(first, first + each):
+                client.multi(b"RETR %d" % message)
+            client.quit()
+            client.wait_end()
+
+
+def end(sides):
+    for server in sides:
+        server.destroy()
+
+
+def session(server, commands=()):
+    client = Client(server.pop3_port).login(USER)
+    client.command(b"STAT")
+    for command in commands:
+        client.multi(command)
+    client.quit()
+    client.wait_end()
+
+
+def listing(server):
+    with server.pop3(USER) as client:
+        uidls = client.uidls()
+        client.quit()
+    return list(uidls.values())
+
+
+def uidl_session(server):
+    with Timer(server) as whole:
+        client = Client(server.pop3_port).login(USER)
+        client.command(b"STAT")
+        with Timer(server) as uidl:
+            client.multi(b"UIDL")
+        client.quit()
+        client.wait_end()
+    return uidl.cpu, whole.cpu
+
+
+def poll_latency(server):
+    """Until the reply to QUIT is there."""
+    with Timer() as timer:
+        client = Client(server.pop3_port).login(USER)
+        client.command(b"STAT")
+        client.quit()
+    client.wait_end()
+    return timer.wall
+
+
+def poll_block(server, count=50):
+    """Seconds a poll: wall, CPU."""
+    with Timer(server) as timer:
+        for _ in range(count):
+            session(server)
+    return timer.wall / count, timer.cpu / count
+
+
+def retr_all(server, count):
+    client = Client(server.pop3_port).login(USER)
+    with Timer(server) as timer:
+        for number in range(1, count + 1):
+            client.multi(b"RETR %d" % number)
+    client.quit()
+    client.wait_end()
+    return timer.wall, timer.cpu
+
+
+def first_sight(server):
+    if server.plugin:
+        server.doveadm("pop3", "state", "delete", "-u", USER, check=True)
+    with Timer(server) as whole:
+        with Timer() as timer:
+            client = Client(server.pop3_port).login(USER)
+            client.multi(b"UIDL")
+        client.quit()
+        client.wait_end()
+    return timer.wall, whole.cpu
+
+
+def print_row(name, host, plugin, unit, ratio, target, verdict):
+    def number(value, form="%.3g"):
+        return "" if value is None else form % value
+    print("%-46s %9s %9s %-5s %6s %6s %s" % (
+        name, number(host, "%.2f"), number(plugin, "%.2f"), unit,
+        number(ratio, "%.3f"), number(target, "%g"), verdict))
+
+
+NAMES = ("uidl", "poll", "retr", "state", "first")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--scale", type=int, default=100, metavar="PERCENT")
+    parser.add_argument("name", nargs="*", choices=[[], *NAMES])
+    args = parser.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)
+    directory = tempfile.mkdtemp(prefix="bench-")
+    os.chmod(directory, 0o755)
+    bench = Bench(directory, args.scale)
+    print("%-46s %9s %9s %-5s %6s %6s" % ("", "host", "plugin", "unit",
+                                          "ratio", "target"))
+    try:
+        for name in args.name or NAMES:
+            getattr(bench, name)()
+    finally:
+        shutil.rmtree(directory)
+    return 1 if any(row[-1] == "MISSED" for row in bench.rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

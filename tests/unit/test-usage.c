@@ -1,0 +1,603 @@
+/* Copyright (c) 2026 dovecot-pop3-policy authors
+   SPDX-License-Identifier: LGPL-2.1-or-later
+
+   Usage: counters, the periods they are counted in, and their documents. */
+#include "pp-usage.h"
+#include "test-common.h"
+
+/* 2026-11-24T12:00:00Z */
+#define NOON G_GUINT64_CONSTANT(1795521600)
+#define DAY G_GUINT64_CONSTANT(86400)
+
+static const char golden_now[] =
+	"pp1 usage fa211c4ee238294e total.sessions=2 total.retr_count=20 "
+	"total.retr_bytes=4096 total.first_session=1795521600 "
+	"total.last_session=1795608000 month=2026-11 month.sessions=2 "
+	"month.retr_count=20 month.retr_bytes=4096 "
+	"month.first_session=1795521600 month.last_session=1795608000 "
+	"day=2026-11-25 day.sessions=1 day.first_session=1795608000 "
+	"day.last_session=1795608000 ids=s1,a%2Cb%20c replays=s3";
+static const char golden_period[] =
+	"pp1 usage b0f81848dc792caf period=2026-11-24 sessions=2 "
+	"retr_count=20 retr_bytes=4096 first_session=1795521600 "
+	"last_session=1795521660";
+
+static gboolean read_usage(const char *text, GError **error)
+{
+	struct pp_usage *usage = pp_usage_decode(text, error);
+
+	if (usage == NULL)
+		return FALSE;
+	pp_usage_free(usage);
+	return TRUE;
+}
+
+static gboolean read_period(const char *text, GError **error)
+{
+	struct pp_counters counters;
+
+	return pp_usage_period_decode(text, "2026-11-24", &counters, error);
+}
+
+static struct pp_counters session_counters(guint64 retr_count, guint64 now)
+{
+	struct pp_counters counters = { 0 };
+
+	counters.value[PP_SESSIONS] = 1;
+	counters.value[PP_RETR_COUNT] = retr_count;
+	counters.value[PP_FIRST_SESSION] = now;
+	counters.value[PP_LAST_SESSION] = now;
+	return counters;
+}
+
+/* Counts a session of that id; nothing but its number of RETRs. */
+static gboolean add(struct pp_usage *usage, const char *id, guint64 retr_count,
+		    guint64 now, GArray *filed)
+{
+	struct pp_counters counters = session_counters(retr_count, now);
+
+	return pp_usage_add(usage, id, &counters, now, filed);
+}
+
+static void check_period(const struct pp_counters *counters, const char *name,
+			 const char *expected_name, guint64 retr_count)
+{
+	g_assert_cmpstr(name, ==, expected_name);
+	g_assert_cmpuint(counters->value[PP_RETR_COUNT], ==, retr_count);
+}
+
+static void check_usage(const struct pp_usage *usage, guint64 total,
+			const char *month, guint64 month_count,
+			const char *day, guint64 day_count)
+{
+	const struct pp_counters *counters;
+	const char *name;
+
+	g_assert_cmpuint(pp_usage_total(usage)->value[PP_RETR_COUNT], ==,
+			 total);
+	counters = pp_usage_month(usage, &name);
+	check_period(counters, name, month, month_count);
+	counters = pp_usage_day(usage, &name);
+	check_period(counters, name, day, day_count);
+}
+
+static const char *const names[] = {
+	"sessions", "sessions_aborted", "seconds", "retr_count", "retr_bytes",
+	"top_count", "top_bytes", "retr_aborted_count", "retr_aborted_bytes",
+	"top_aborted_count", "top_aborted_bytes", "again_count",
+	"again_bytes", "uidl_count", "list_count", "dele_count",
+	"removed_count", "removed_bytes", "in_bytes", "out_bytes",
+	"first_session", "last_session"
+};
+
+static void test_names(void)
+{
+	g_assert_cmpuint(G_N_ELEMENTS(names), ==, PP_COUNTERS);
+	for (guint i = 0; i < PP_COUNTERS; i++)
+		g_assert_cmpstr(pp_counter_name(i), ==, names[i]);
+}
+
+struct add_row {
+	const char *what;
+	enum pp_counter counter;
+	guint64 a, b, sum;
+};
+
+static const struct add_row add_rows[] = {
+	{ "a sum", PP_RETR_BYTES, 5, 7, 12 },
+	{ "just fits", PP_IN_BYTES, G_MAXUINT64 - 1, 1, G_MAXUINT64 },
+	{ "saturates", PP_OUT_BYTES, G_MAXUINT64 - 1, 2, G_MAXUINT64 },
+	{ "full stays full", PP_SECONDS, G_MAXUINT64, G_MAXUINT64,
+	  G_MAXUINT64 },
+	{ "the earliest", PP_FIRST_SESSION, 10, 9, 9 },
+	{ "not the later", PP_FIRST_SESSION, 9, 10, 9 },
+	{ "none before", PP_FIRST_SESSION, 0, 10, 10 },
+	{ "none added", PP_FIRST_SESSION, 10, 0, 10 },
+	{ "the latest", PP_LAST_SESSION, 9, 10, 10 },
+	{ "not the earlier", PP_LAST_SESSION, 10, 9, 10 },
+	{ "no last one added", PP_LAST_SESSION, 10, 0, 10 }
+};
+
+static void test_add_counters(void)
+{
+	for (guint i = 0; i < G_N_ELEMENTS(add_rows); i++) {
+		const struct add_row *row = &add_rows[i];
+		struct pp_counters a = { 0 }, b = { 0 };
+
+		g_test_message("%s", row->what);
+		g_assert_true(pp_counters_is_zero(&a));
+		a.value[row->counter] = row->a;
+		b.value[row->counter] = row->b;
+		pp_counters_add(&a, &b);
+		g_assert_cmpuint(a.value[row->counter], ==, row->sum);
+		g_assert_false(pp_counters_is_zero(&a));
+		/* nothing else moved */
+		a.value[row->counter] = 0;
+		g_assert_true(pp_counters_is_zero(&a));
+	}
+}
+
+struct parse_row {
+	const char *what, *text;
+	/* of retr_count and last_session; valid: whether it parses */
+	gboolean valid;
+	guint64 retr_count, last_session;
+};
+
+static const struct parse_row parse_rows[] = {
+	{ "nothing", "", TRUE, 0, 0 },
+	{ "one", "retr_count=5", TRUE, 5, 0 },
+	{ "two", "retr_count=5 last_session=6", TRUE, 5, 6 },
+	{ "any order", "last_session=6 retr_count=5", TRUE, 5, 6 },
+	{ "largest", "retr_count=18446744073709551615", TRUE, G_MAXUINT64, 0 },
+	{ "too large", "retr_count=18446744073709551616", FALSE, 0, 0 },
+	{ "unknown name", "retr_counts=5", FALSE, 0, 0 },
+	{ "unknown name, 0", "retr=0", FALSE, 0, 0 },
+	{ "empty name", "=5", FALSE, 0, 0 },
+	{ "twice", "retr_count=5 retr_count=5", FALSE, 0, 0 },
+	{ "twice, 0 first", "retr_count=0 retr_count=5", FALSE, 0, 0 },
+	{ "no value", "retr_count=", FALSE, 0, 0 },
+	{ "no =", "retr_count", FALSE, 0, 0 },
+	{ "no number", "retr_count=x", FALSE, 0, 0 },
+	{ "more than a number", "retr_count=5x", FALSE, 0, 0 },
+	{ "two values", "retr_count=5=6", FALSE, 0, 0 },
+	{ "negative", "retr_count=-1", FALSE, 0, 0 },
+	{ "plus", "retr_count=+1", FALSE, 0, 0 },
+	{ "hexadecimal", "retr_count=0x1", FALSE, 0, 0 },
+	{ "blank in front", " retr_count=5", FALSE, 0, 0 },
+	{ "blank behind", "retr_count=5 ", FALSE, 0, 0 },
+	{ "two blanks", "retr_count=5  last_session=6", FALSE, 0, 0 },
+	{ "blank in a number", "retr_count= 5", FALSE, 0, 0 },
+	{ "another separator", "retr_count=5;last_session=6", FALSE, 0, 0 },
+	{ "bad at the end", "retr_count=5 last_session=6 x", FALSE, 0, 0 }
+};
+
+static void test_parse_counters(void)
+{
+	for (guint i = 0; i < G_N_ELEMENTS(parse_rows); i++) {
+		const struct parse_row *row = &parse_rows[i];
+		struct pp_counters counters = { .value[PP_SECONDS] = 77 };
+		g_autoptr(GError) error = NULL;
+
+		g_test_message("%s", row->what);
+		g_assert_cmpint(pp_counters_parse(row->text, ' ', &counters,
+						  &error), ==, row->valid);
+		if (!row->valid) {
+			g_assert_error(error, PP_ERROR, PP_ERROR_SYNTAX);
+			g_assert_cmpuint(counters.value[PP_SECONDS], ==, 77);
+			continue;
+		}
+		g_assert_no_error(error);
+		g_assert_cmpuint(counters.value[PP_RETR_COUNT], ==,
+				 row->retr_count);
+		g_assert_cmpuint(counters.value[PP_LAST_SESSION], ==,
+				 row->last_session);
+		g_assert_cmpuint(counters.value[PP_SECONDS], ==, 0);
+	}
+}
+
+static void test_print_counters(void)
+{
+	struct pp_counters counters = { 0 }, copy;
+	g_autofree char *text = pp_counters_print(&counters, ' ');
+
+	g_assert_cmpstr(text, ==, "");
+	counters.value[PP_LAST_SESSION] = G_MAXUINT64;
+	counters.value[PP_SESSIONS] = 1;
+	g_free(text);
+	text = pp_counters_print(&counters, ';');
+	g_assert_cmpstr(text, ==,
+			"sessions=1;last_session=18446744073709551615");
+
+	for (guint i = 0; i < PP_COUNTERS; i++)
+		counters.value[i] = G_MAXUINT64 - i;
+	g_free(text);
+	text = pp_counters_print(&counters, ',');
+	g_assert_true(pp_counters_parse(text, ',', &copy, NULL));
+	g_assert_cmpmem(&copy, sizeof(copy), &counters, sizeof(counters));
+}
+
+/* Sessions one after the other; what is filed by each. */
+struct period_row {
+	const char *what;
+	guint64 now;
+	const char *filed;	/* names and RETRs of what was finished */
+	const char *month, *day;
+	guint64 month_count, day_count;
+};
+
+/* each counts 1 RETR */
+static const struct period_row period_rows[] = {
+	{ "the first", NOON, "", "2026-11", "2026-11-24", 1, 1 },
+	{ "the same day", NOON + DAY / 2 - 1, "",
+	  "2026-11", "2026-11-24", 2, 2 },
+	{ "the next one, first second", NOON + DAY / 2, "2026-11-24:2",
+	  "2026-11", "2026-11-25", 3, 1 },
+	{ "a late one counts to the current day", NOON, "",
+	  "2026-11", "2026-11-25", 4, 2 },
+	{ "a clock that went back a year", NOON - 365 * DAY, "",
+	  "2026-11", "2026-11-25", 5, 3 },
+	{ "the last second of the month", NOON + 6 * DAY + DAY / 2 - 1,
+	  "2026-11-25:3", "2026-11", "2026-11-30", 6, 1 },
+	{ "the next month", NOON + 6 * DAY + DAY / 2,
+	  "2026-11:6 2026-11-30:1", "2026-12", "2026-12-01", 1, 1 },
+	{ "years later", NOON + 1000 * DAY,
+	  "2026-12:1 2026-12-01:1", "2029-08", "2029-08-20", 1, 1 },
+	{ "a clock out of its mind", G_MAXUINT64,
+	  "2029-08:1 2029-08-20:1", "9999-12", "9999-12-31", 1, 1 }
+};
+
+static char *print_filed(const GArray *filed)
+{
+	GString *text = g_string_new(NULL);
+
+	for (guint i = 0; i < filed->len; i++) {
+		const struct pp_usage_filed *entry =
+			&g_array_index(filed, struct pp_usage_filed, i);
+		struct pp_counters counters;
+
+		g_assert_true(pp_usage_period_decode(entry->doc, entry->name,
+						     &counters, NULL));
+		if (i > 0)
+			g_string_append_c(text, ' ');
+		g_string_append_printf(text, "%s:%" G_GUINT64_FORMAT,
+				       entry->name,
+				       counters.value[PP_RETR_COUNT]);
+	}
+	return g_string_free(text, FALSE);
+}
+
+static void test_periods(void)
+{
+	struct pp_usage *usage = pp_usage_new();
+
+	check_usage(usage, 0, "", 0, "", 0);
+	for (guint i = 0; i < G_N_ELEMENTS(period_rows); i++) {
+		const struct period_row *row = &period_rows[i];
+		g_autoptr(GArray) filed = pp_usage_filed_array();
+		g_autofree char *id = g_strdup_printf("s%u", i);
+		g_autofree char *text = NULL;
+
+		g_test_message("%s", row->what);
+		g_assert_true(add(usage, id, 1, row->now, filed));
+		text = print_filed(filed);
+		g_assert_cmpstr(text, ==, row->filed);
+		check_usage(usage, i + 1, row->month, row->month_count,
+			    row->day, row->day_count);
+	}
+	pp_usage_free(usage);
+}
+
+/* What was filed before stays in the array. */
+static void test_filed_grows(void)
+{
+	struct pp_usage *usage = pp_usage_new();
+	g_autoptr(GArray) filed = pp_usage_filed_array();
+	g_autofree char *text = NULL;
+
+	for (guint i = 0; i < 3; i++)
+		g_assert_true(add(usage, "", 1, NOON + i * DAY, filed));
+	text = print_filed(filed);
+	g_assert_cmpstr(text, ==, "2026-11-24:1 2026-11-25:1");
+	pp_usage_free(usage);
+}
+
+static void test_once(void)
+{
+	struct pp_usage *usage = pp_usage_new();
+	g_autoptr(GArray) filed = pp_usage_filed_array();
+	struct pp_counters counters = session_counters(1, NOON);
+
+	g_assert_true(add(usage, "one", 1, NOON, filed));
+	g_assert_false(add(usage, "one", 1, NOON + DAY, filed));
+	g_assert_cmpuint(filed->len, ==, 0);
+	check_usage(usage, 1, "2026-11", 1, "2026-11-24", 1);
+	/* nor by a replay; and what a replay added no session adds */
+	g_assert_false(pp_usage_replay(usage, "one", &counters, NOON, filed));
+	g_assert_true(pp_usage_replay(usage, "two", &counters, NOON, filed));
+	g_assert_false(pp_usage_replay(usage, "two", &counters, NOON, filed));
+	g_assert_false(add(usage, "two", 1, NOON, filed));
+	check_usage(usage, 2, "2026-11", 2, "2026-11-24", 2);
+
+	/* without an id nothing is known of it */
+	g_assert_true(add(usage, "", 1, NOON, filed));
+	g_assert_true(add(usage, "", 1, NOON, filed));
+	pp_usage_free(usage);
+}
+
+/* The last PP_USAGE_SESSIONS_MAX ids, oldest forgotten first. */
+static void test_ids_bound(void)
+{
+	struct pp_usage *usage = pp_usage_new();
+	g_autoptr(GArray) filed = pp_usage_filed_array();
+
+	for (guint i = 0; i < PP_USAGE_SESSIONS_MAX; i++) {
+		g_autofree char *id = g_strdup_printf("s%u", i);
+
+		g_assert_true(add(usage, id, 1, NOON, filed));
+	}
+	g_assert_false(add(usage, "s0", 1, NOON, filed));
+	g_assert_true(add(usage, "more", 1, NOON, filed));
+	g_assert_false(add(usage, "s1", 1, NOON, filed));
+	g_assert_true(add(usage, "s0", 1, NOON, filed));
+	g_assert_true(add(usage, "s1", 1, NOON, filed));
+	pp_usage_free(usage);
+}
+
+static void test_replays_bound(void)
+{
+	struct pp_usage *usage = pp_usage_new();
+	g_autoptr(GArray) filed = pp_usage_filed_array();
+	struct pp_counters counters = session_counters(1, NOON);
+
+	for (guint i = 0; i <= PP_USAGE_REPLAYS_MAX; i++) {
+		g_autofree char *id = g_strdup_printf("s%u", i);
+
+		g_assert_true(pp_usage_replay(usage, id, &counters, NOON,
+					      filed));
+	}
+	g_assert_false(pp_usage_replay(usage, "s1", &counters, NOON, filed));
+	g_assert_true(pp_usage_replay(usage, "s0", &counters, NOON, filed));
+	pp_usage_free(usage);
+}
+
+struct id_row {
+	const char *what, *a, *b;
+	gboolean same;
+};
+
+#define LONG_64 "0123456789abcdef0123456789abcdef" \
+	"0123456789abcdef0123456789abcdef"
+
+static const struct id_row id_rows[] = {
+	{ "usual", "WbjqyZ8GBMKsEgAB", "WbjqyZ8GBMKsEgAB", TRUE },
+	{ "different", "WbjqyZ8GBMKsEgAB", "WbjqyZ8GBMKsEgAC", FALSE },
+	{ "a comma joins nothing", "a,b", "a", FALSE },
+	{ "blank, newline, 8 bits", "a b\n\xff", "a b\n\xff", TRUE },
+	{ "escaped or not", "a b", "a%20b", FALSE },
+	{ "64 characters", LONG_64, LONG_64, TRUE },
+	{ "64 and 65", LONG_64, LONG_64 "x", FALSE },
+	{ "long ones differ at their ends", LONG_64 "x", LONG_64 "y", FALSE },
+	{ "a long one", LONG_64 LONG_64, LONG_64 LONG_64, TRUE }
+};
+
+/* Ids are told apart also after the document was written and read. */
+static void check_ids(const struct id_row *row)
+{
+	struct pp_usage *usage = pp_usage_new();
+	g_autoptr(GArray) filed = pp_usage_filed_array();
+	g_autofree char *doc = NULL;
+
+	g_assert_true(add(usage, row->a, 1, NOON, filed));
+	doc = pp_usage_encode(usage);
+	pp_usage_free(usage);
+	usage = pp_usage_decode(doc, NULL);
+	g_assert_nonnull(usage);
+	g_assert_cmpint(add(usage, row->b, 1, NOON, filed), ==, !row->same);
+	pp_usage_free(usage);
+}
+
+static void test_ids(void)
+{
+	for (guint i = 0; i < G_N_ELEMENTS(id_rows); i++) {
+		g_test_message("%s", id_rows[i].what);
+		check_ids(&id_rows[i]);
+	}
+}
+
+/* The largest there can be stays below the bound, and comes back the same. */
+static void test_largest(void)
+{
+	struct pp_usage *usage = pp_usage_new();
+	g_autoptr(GArray) filed = pp_usage_filed_array();
+	struct pp_counters counters;
+	g_autofree char *doc = NULL, *again = NULL;
+
+	for (guint i = 0; i < PP_COUNTERS; i++)
+		counters.value[i] = G_MAXUINT64;
+	for (guint i = 0; i < 300; i++) {
+		g_autofree char *id = g_strdup_printf(
+			"\x01\x01\x01\x01%u" LONG_64 LONG_64, i);
+		g_autofree char *replay = g_strconcat("r", id, NULL);
+
+		g_assert_true(pp_usage_add(usage, id, &counters, NOON,
+					   filed));
+		g_assert_true(pp_usage_replay(usage, replay, &counters, NOON,
+					      filed));
+	}
+	doc = pp_usage_encode(usage);
+	g_assert_cmpuint(strlen(doc), <=, PP_VALUE_MAX_BYTES);
+	g_assert_cmpuint(strlen(doc), >, PP_VALUE_MAX_BYTES / 2);
+	pp_usage_free(usage);
+	usage = pp_usage_decode(doc, NULL);
+	g_assert_nonnull(usage);
+	again = pp_usage_encode(usage);
+	g_assert_cmpstr(again, ==, doc);
+	pp_usage_free(usage);
+}
+
+static void test_round_trip_empty(void)
+{
+	struct pp_usage *usage = pp_usage_new();
+	g_autofree char *doc = pp_usage_encode(usage);
+
+	pp_usage_free(usage);
+	usage = pp_usage_decode(doc, NULL);
+	g_assert_nonnull(usage);
+	check_usage(usage, 0, "", 0, "", 0);
+	pp_usage_free(usage);
+}
+
+static char *make_golden(void)
+{
+	struct pp_usage *usage = pp_usage_new();
+	g_autoptr(GArray) filed = pp_usage_filed_array();
+	struct pp_counters counters = session_counters(20, NOON), none = { 0 };
+	char *doc;
+
+	counters.value[PP_RETR_BYTES] = 4096;
+	g_assert_true(pp_usage_add(usage, "s1", &counters, NOON, filed));
+	g_assert_true(add(usage, "a,b c", 0, NOON + DAY, filed));
+	g_assert_true(pp_usage_replay(usage, "s3", &none, NOON, filed));
+	doc = pp_usage_encode(usage);
+	pp_usage_free(usage);
+	return doc;
+}
+
+/* Written by the first version: must be read and written like this for ever. */
+static void test_golden(void)
+{
+	g_autofree char *doc = make_golden(), *again = NULL;
+	struct pp_usage *usage;
+
+	g_assert_cmpstr(doc, ==, golden_now);
+	usage = pp_usage_decode(golden_now, NULL);
+	g_assert_nonnull(usage);
+	check_usage(usage, 20, "2026-11", 20, "2026-11-25", 0);
+	again = pp_usage_encode(usage);
+	g_assert_cmpstr(again, ==, golden_now);
+	pp_usage_free(usage);
+}
+
+static void test_golden_period(void)
+{
+	struct pp_counters counters = { 0 };
+	g_autofree char *doc = NULL;
+	gboolean valid;
+
+	valid = pp_usage_period_decode(golden_period, "2026-11-24", &counters,
+				       NULL);
+	g_assert_true(valid);
+	g_assert_cmpuint(counters.value[PP_SESSIONS], ==, 2);
+	g_assert_cmpuint(counters.value[PP_RETR_COUNT], ==, 20);
+	g_assert_cmpuint(counters.value[PP_LAST_SESSION], ==, NOON + 60);
+	doc = pp_usage_period_encode("2026-11-24", &counters);
+	g_assert_cmpstr(doc, ==, golden_period);
+}
+
+static void test_damaged(void)
+{
+	test_damage(read_usage, golden_now);
+	test_damage(read_period, golden_period);
+}
+
+struct field_row {
+	const char *what, *fields;
+	gboolean valid;
+};
+
+static const struct field_row usage_fields[] = {
+	{ "the least", "total.sessions=0", TRUE },
+	{ "a field that later versions may add", "x-more=5", TRUE },
+	{ "an unknown one", "more=5", FALSE },
+	{ "an unknown set", "year.sessions=5", FALSE },
+	{ "an unknown counter", "total.session=5", FALSE },
+	{ "a counter of no set", "sessions=5", FALSE },
+	{ "a finished period", "period=2026-11 sessions=5", FALSE },
+	{ "a bad number", "total.sessions=5x", FALSE },
+	{ "a month", "month=2026-11 month.sessions=1", TRUE },
+	{ "a month in another order", "month.sessions=1 month=2026-11", TRUE },
+	{ "a month without a name", "month.sessions=1", FALSE },
+	{ "a day without a name", "month=2026-11 day.sessions=1", FALSE },
+	{ "month 0", "month=2026-00", FALSE },
+	{ "month 13", "month=2026-13", FALSE },
+	{ "a month that is a day", "month=2026-11-24", FALSE },
+	{ "a day that is a month", "day=2026-11", FALSE },
+	{ "day 0", "day=2026-11-00", FALSE },
+	{ "day 31 of 30", "day=2026-11-31", FALSE },
+	{ "leap day", "day=2028-02-29", TRUE },
+	{ "no leap year", "day=2026-02-29", FALSE },
+	{ "a short month", "month=2026-1", FALSE },
+	{ "a long year", "month=12026-11", FALSE },
+	{ "a signed part", "month=2026-+1", FALSE },
+	{ "ids", "ids=a,b,a", TRUE },
+	{ "an empty id", "ids=a,,b", FALSE },
+	{ "an empty id at the end", "ids=a,", FALSE },
+	{ "a long id", "ids=" LONG_64, TRUE },
+	{ "too long an id", "ids=" LONG_64 "x", FALSE },
+	{ "32 ids", "ids=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,"
+	  "21,22,23,24,25,26,27,28,29,30,31,32", TRUE },
+	{ "33 ids", "ids=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,"
+	  "21,22,23,24,25,26,27,28,29,30,31,32,33", FALSE },
+	{ "33 replays", "replays=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,"
+	  "19,20,21,22,23,24,25,26,27,28,29,30,31,32,33", TRUE }
+};
+
+static const struct field_row period_fields[] = {
+	{ "the least", "period=2026-11-24", TRUE },
+	{ "a counter", "period=2026-11-24 sessions=1", TRUE },
+	{ "a field that later versions may add",
+	  "period=2026-11-24 x-more=1", TRUE },
+	{ "another day", "period=2026-11-25 sessions=1", FALSE },
+	{ "no period", "sessions=1", FALSE },
+	{ "an unknown counter", "period=2026-11-24 session=1", FALSE },
+	{ "a counter of usage/now",
+	  "period=2026-11-24 total.sessions=1", FALSE },
+	{ "a bad number", "period=2026-11-24 sessions=-1", FALSE }
+};
+
+static void check_fields(test_reader *reader, const struct field_row *row)
+{
+	g_autofree char *doc = test_sign("usage", row->fields);
+
+	g_test_message("%s", row->what);
+	if (row->valid)
+		g_assert_true(reader(doc, NULL));
+	else
+		test_expect_error(reader, doc, PP_ERROR_SYNTAX);
+}
+
+static void test_fields(void)
+{
+	g_autofree char *other = test_sign("state", "total.sessions=0");
+
+	for (guint i = 0; i < G_N_ELEMENTS(usage_fields); i++)
+		check_fields(read_usage, &usage_fields[i]);
+	for (guint i = 0; i < G_N_ELEMENTS(period_fields); i++)
+		check_fields(read_period, &period_fields[i]);
+	test_expect_error(read_usage, other, PP_ERROR_SYNTAX);
+	test_expect_error(read_usage, "", PP_ERROR_SYNTAX);
+	test_expect_error(read_usage, "pp2 usage x=1", PP_ERROR_VERSION);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/usage/names", test_names);
+	g_test_add_func("/usage/add-counters", test_add_counters);
+	g_test_add_func("/usage/parse-counters", test_parse_counters);
+	g_test_add_func("/usage/print-counters", test_print_counters);
+	g_test_add_func("/usage/periods", test_periods);
+	g_test_add_func("/usage/filed-grows", test_filed_grows);
+	g_test_add_func("/usage/once", test_once);
+	g_test_add_func("/usage/ids-bound", test_ids_bound);
+	g_test_add_func("/usage/replays-bound", test_replays_bound);
+	g_test_add_func("/usage/ids", test_ids);
+	g_test_add_func("/usage/largest", test_largest);
+	g_test_add_func("/usage/round-trip-empty", test_round_trip_empty);
+	g_test_add_func("/usage/golden", test_golden);
+	g_test_add_func("/usage/golden-period", test_golden_period);
+	g_test_add_func("/usage/damaged", test_damaged);
+	g_test_add_func("/usage/fields", test_fields);
+	return g_test_run();
+}
