@@ -82,7 +82,8 @@ guint64 pp_retention_next_look(const GArray *verdicts,
 			       const struct pp_policy *policy, guint64 now);
 
 /* TRUE if removal has to look at the maildrop: the rules changed since the
-   state's `due` was noted, or it has come, or is 0. Without rules always FALSE. */
+   state's `due` was noted, or it has come, or is 0. Without rules always
+   FALSE. */
 gboolean pp_retention_is_due(const struct pp_state *state,
 			     const struct pp_policy *policy, guint64 now);
 

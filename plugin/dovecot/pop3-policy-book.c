@@ -12,6 +12,26 @@ static const char *book_key(guint32 chunk)
 	return t_strdup_printf("ledger/%u", chunk);
 }
 
+/* How many chunks, from the last one back, are looked at to note headers: what
+   is retrieved is new as a rule. */
+#define BOOK_NOTE_MAX_CHUNKS 8
+
+/* The chunk as it is, or is about to be, stored; NULL: nothing there. */
+static int book_lookup(struct pop3_policy_maildrop *md,
+		       const struct pop3_policy_deadline *deadline,
+		       const struct pop3_policy_change *change,
+		       guint32 chunk, const char **value_r,
+		       const char **error_r)
+{
+	const char *key = book_key(chunk);
+
+	*value_r = pop3_policy_change_pending(change, key);
+	if (*value_r != NULL)
+		return 0;
+	return pop3_policy_store_lookup(md->store, pool_datastack_create(),
+					deadline, &key, 1, value_r, error_r);
+}
+
 /* Decodes a chunk of STATE's mailbox into ENTRIES. */
 static bool book_decode(const struct pp_state *state, const char *value,
 			GArray *entries)
@@ -77,13 +97,11 @@ int pop3_policy_book_append(struct pop3_policy_maildrop *md,
 	g_autoptr(GArray) entries = g_array_new(FALSE, FALSE,
 						sizeof(struct pp_identity));
 	guint32 chunk = state->ledger_chunks;
-	const char *key, *value;
+	const char *value;
 
 	if (chunk > 0) {
-		key = book_key(chunk - 1);
-		if (pop3_policy_store_lookup(md->store,
-					     pool_datastack_create(), deadline,
-					     &key, 1, &value, error_r) < 0)
+		if (book_lookup(md, deadline, change, chunk - 1, &value,
+				error_r) < 0)
 			return -1;
 		/* what cannot be read is not overwritten: a new one is begun */
 		if (book_decode(state, value, entries))
@@ -93,6 +111,77 @@ int pop3_policy_book_append(struct pop3_policy_maildrop *md,
 	g_array_append_vals(entries, new_entries->data, new_entries->len);
 	book_write(change, chunk, entries);
 	state->ledger_upto = upto;
+	return 0;
+}
+
+/* Copies the header hashes of HEADERS into ENTRIES (both by UID). Returns TRUE
+   if there was one that ENTRIES did not have. */
+static bool book_merge_headers(GArray *entries, const GArray *headers)
+{
+	const struct pp_identity *header;
+	struct pp_identity *entry;
+	bool changed = FALSE;
+	guint e = 0, h = 0;
+
+	while (e < entries->len && h < headers->len) {
+		entry = &g_array_index(entries, struct pp_identity, e);
+		header = &g_array_index(headers, struct pp_identity, h);
+		if (header->uid == entry->uid && entry->header == 0) {
+			entry->header = header->header;
+			changed = TRUE;
+		}
+		if (header->uid <= entry->uid)
+			h++;
+		else
+			e++;
+	}
+	return changed;
+}
+
+/* A chunk that grows too long keeps what it has: the entries behind it are in
+   another one. */
+static void book_rewrite(struct pop3_policy_change *change, guint32 chunk,
+			 const GArray *entries)
+{
+	g_autofree char *doc = NULL;
+	guint next;
+
+	doc = pp_ledger_encode(&(*change->state)->mailbox,
+			       (const struct pp_identity *)
+			       (const void *)entries->data, entries->len, 0,
+			       &next);
+	if (next == entries->len)
+		pop3_policy_change_write(change, book_key(chunk), doc);
+}
+
+int pop3_policy_book_note_headers(struct pop3_policy_maildrop *md,
+				  const struct pop3_policy_deadline *deadline,
+				  struct pop3_policy_change *change,
+				  const GArray *headers, const char **error_r)
+{
+	struct pp_state *state = *change->state;
+	guint32 chunk = state->ledger_chunks, first_uid, looked;
+	const char *value;
+
+	if (headers->len == 0)
+		return 0;
+	first_uid = g_array_index(headers, struct pp_identity, 0).uid;
+	for (looked = 0; chunk > 0 && looked < BOOK_NOTE_MAX_CHUNKS;
+	     looked++) {
+		g_autoptr(GArray) entries =
+			g_array_new(FALSE, FALSE, sizeof(struct pp_identity));
+
+		if (book_lookup(md, deadline, change, --chunk, &value,
+				error_r) < 0)
+			return -1;
+		if (!book_decode(state, value, entries) || entries->len == 0)
+			continue;
+		if (book_merge_headers(entries, headers))
+			book_rewrite(change, chunk, entries);
+		if (g_array_index(entries, struct pp_identity, 0).uid <=
+		    first_uid)
+			break;
+	}
 	return 0;
 }
 

@@ -28,6 +28,8 @@ struct close_context {
 	GArray *identities;
 	guint32 identities_upto;
 	struct mailbox *box;
+	/* header hashes of what was retrieved (struct pp_identity) */
+	GArray *headers;
 	struct pp_shown shown[PP_SHOWN_MAX];
 	bool want_state;
 	/* the merged state, for the removal that may follow */
@@ -81,6 +83,40 @@ close_collect(struct close_context *ctx,
 	if (ret > 0)
 		ctx->identities_upto = session->highest_uid;
 	close_note_shown(ctx);
+}
+
+/* Header hashes of what this session retrieved, by which it is recognised once
+   storage id and GUID are others. */
+static void
+close_collect_headers(struct close_context *ctx,
+		      struct mailbox_transaction_context *trans,
+		      const struct pop3_policy_deadline *deadline)
+{
+	struct pop3_policy_session *session = ctx->session;
+	struct mail *mail = mail_alloc(trans, 0, NULL);
+	struct pp_identity identity;
+	const struct pp_run *run;
+	uint32_t seq, seq1, seq2;
+	guint i, count = pp_runs_count(session->retrieved);
+
+	for (i = 0; i < count; i++) {
+		run = pp_runs_at(session->retrieved, i);
+		if (!mail_index_lookup_seq_range(ctx->box->view, run->first,
+						 run->last, &seq1, &seq2))
+			continue;
+		for (seq = seq1; seq <= seq2; seq++) T_BEGIN {
+			mail_set_seq(mail, seq);
+			i_zero(&identity);
+			identity.uid = mail->uid;
+			if (pop3_policy_deadline_left(deadline) > 0) {
+				identity.header =
+					pop3_policy_mail_header_hash(mail);
+			}
+			if (identity.header != 0)
+				g_array_append_val(ctx->headers, identity);
+		} T_END;
+	}
+	mail_free(&mail);
 }
 
 static void close_facts_init(struct close_context *ctx)
@@ -140,6 +176,10 @@ static int close_change(struct pop3_policy_change *change, void *context,
 			return -1;
 		change->state_changed = TRUE;
 	}
+	if (state->generation == session->state->generation &&
+	    pop3_policy_book_note_headers(session->md, ctx->deadline, change,
+					  ctx->headers, error_r) < 0)
+		return -1;
 	if (pp_state_merge(state, &ctx->facts)) {
 		pp_retention_note_facts(state, &session->set->policy,
 					&ctx->facts);
@@ -170,6 +210,7 @@ void pop3_policy_store_new(struct pop3_policy_session *session)
 	ctx.want_state = TRUE;
 	ctx.box = session->client->mailbox;
 	ctx.identities = g_array_new(FALSE, FALSE, sizeof(struct pp_identity));
+	ctx.headers = g_array_new(FALSE, FALSE, sizeof(struct pp_identity));
 	close_facts_init(&ctx);
 	close_collect(&ctx, session->client->trans, &collect);
 	if (pop3_policy_maildrop_change(session->md, &deadline, TRUE, FALSE,
@@ -185,6 +226,7 @@ void pop3_policy_store_new(struct pop3_policy_session *session)
 	}
 	pp_state_free(ctx.state);
 	g_array_unref(ctx.identities);
+	g_array_unref(ctx.headers);
 }
 
 /* INBOX again: the client's was freed with it. */
@@ -231,6 +273,20 @@ static bool close_has_facts(struct pop3_policy_session *session)
 		session->messages != state->count;
 }
 
+/* Collecting leaves time for the commit. */
+static void close_collect_all(struct close_context *ctx,
+			      struct mailbox_transaction_context *trans)
+{
+	struct pop3_policy_deadline collect =
+		pop3_policy_deadline_in(
+			pop3_policy_deadline_left(ctx->deadline) / 2);
+
+	if (ctx->session->highest_uid > ctx->session->state->ledger_upto)
+		close_collect(ctx, trans, &collect);
+	if (ctx->session->pinned)
+		close_collect_headers(ctx, trans, &collect);
+}
+
 static void close_merge(struct pop3_policy_session *session,
 			struct close_context *ctx)
 {
@@ -244,11 +300,12 @@ static void close_merge(struct pop3_policy_session *session,
 		ctx->facts.retrieved = session->retrieved;
 		ctx->facts.deleted = session->deleted;
 		ctx->want_state = close_has_facts(session);
-		if (session->highest_uid > session->state->ledger_upto &&
+		if ((session->highest_uid > session->state->ledger_upto ||
+		     pp_runs_count(session->retrieved) > 0) &&
 		    !pop3_policy_store_has_failed(session->md->store)) {
 			ctx->box = close_open_inbox(session, &trans);
 			if (ctx->box != NULL)
-				close_collect(ctx, trans, ctx->deadline);
+				close_collect_all(ctx, trans);
 		}
 	}
 	if (!ctx->want_state && !session->set->usage)
@@ -315,6 +372,7 @@ void pop3_policy_close(struct pop3_policy_session *session)
 	ctx.session = session;
 	ctx.deadline = &deadline;
 	ctx.identities = g_array_new(FALSE, FALSE, sizeof(struct pp_identity));
+	ctx.headers = g_array_new(FALSE, FALSE, sizeof(struct pp_identity));
 	if (session->md->store != NULL)
 		close_merge(session, &ctx);
 	else if (session->set->usage)
@@ -325,6 +383,7 @@ void pop3_policy_close(struct pop3_policy_session *session)
 		close_remove(session, state);
 	pp_state_free(ctx.state);
 	g_array_unref(ctx.identities);
+	g_array_unref(ctx.headers);
 	pop3_policy_event_session_finished(session->event,
 					   session->id,
 					   &session->counters);

@@ -128,14 +128,86 @@ static bool decide_guard(struct decide_context *ctx,
 	return refuses;
 }
 
+static bool ledger_has_headers(const GArray *ledger)
+{
+	guint i;
+
+	for (i = 0; i < ledger->len; i++) {
+		if (g_array_index(ledger, struct pp_identity, i).header != 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* Recognises messages, with their headers read or not. 0, or -1 and
+   *error_r. */
+static int
+decide_recognise(struct decide_context *ctx, const struct pp_state *old,
+		 const GArray *ledger, bool headers,
+		 struct pp_recovery *recovery_r, const char **error_r)
+{
+	struct pop3_policy_session *session = ctx->session;
+	struct client *client = session->client;
+
+	g_array_set_size(ctx->identities, 0);
+	if (pop3_policy_mailbox_identities(client->mailbox, client->trans, 1,
+					   headers, NULL,
+					   ctx->identities) < 0) {
+		*error_r = t_strdup(mailbox_get_last_internal_error(
+						client->mailbox, NULL));
+		return -1;
+	}
+	pp_recover(old, ledger, ctx->identities, &ctx->now, ioloop_time,
+		   session_is_pinned(session), recovery_r);
+	return 0;
+}
+
+/* Storage ids and GUIDs are at hand. Only where they do not tell what became of
+   shown messages all headers are read. */
+static int
+decide_match(struct decide_context *ctx, const struct pp_state *old,
+	     struct pp_recovery *recovery_r, unsigned int *left_out_r,
+	     const char **error_r)
+{
+	g_autoptr(GArray) ledger =
+		pop3_policy_book_read(ctx->session->md, ctx->deadline, old,
+				      left_out_r, error_r);
+
+	if (ledger == NULL)
+		return -1;
+	if (ctx->identities == NULL) {
+		ctx->identities = g_array_new(FALSE, FALSE,
+					      sizeof(struct pp_identity));
+	}
+	if (decide_recognise(ctx, old, ledger, FALSE, recovery_r,
+			     error_r) < 0)
+		return -1;
+	if (recovery_r->unchanged || recovery_r->lost == 0 ||
+	    recovery_r->recognised == ctx->identities->len ||
+	    !ledger_has_headers(ledger))
+		return 0;
+	pp_state_free(recovery_r->state);
+	return decide_recognise(ctx, old, ledger, TRUE, recovery_r, error_r);
+}
+
+static void decide_log_recovery(struct decide_context *ctx,
+				const struct pp_state *old,
+				const struct pp_recovery *recovery,
+				unsigned int left_out)
+{
+	e_info(ctx->session->event, "The mailbox changed (UIDVALIDITY %u -> "
+	       "%u): %u of %u shown messages are recognised and keep their "
+	       "UIDLs%s%s", old->mailbox.uidvalidity, ctx->now.id.uidvalidity,
+	       recovery->recognised, old->count, recovery->older_copy ?
+	       "; an older copy was brought back, all times start again" : "",
+	       left_out > 0 ? "; parts of the ledger could not be used" : "");
+}
+
 static int
 decide_recover(struct decide_context *ctx, struct pop3_policy_change *change,
 	       const char **error_r)
 {
-	struct pop3_policy_session *session = ctx->session;
-	struct client *client = session->client;
 	struct pp_recovery recovery;
-	GArray *ledger;
 	unsigned int left_out;
 
 	if (*change->state == NULL) {
@@ -144,48 +216,26 @@ decide_recover(struct decide_context *ctx, struct pop3_policy_change *change,
 	}
 	if (!pp_mailbox_changed(*change->state, &ctx->now))
 		return 0;	/* another session was faster */
-	ledger = pop3_policy_book_read(session->md, ctx->deadline,
-				       *change->state, &left_out, error_r);
-	if (ledger == NULL)
+	if (decide_match(ctx, *change->state, &recovery, &left_out,
+			 error_r) < 0)
 		return -1;
-	ctx->identities = g_array_new(FALSE, FALSE,
-				      sizeof(struct pp_identity));
-	if (pop3_policy_mailbox_identities(client->mailbox, client->trans, 1,
-					   FALSE, NULL,
-					   ctx->identities) < 0) {
-		*error_r = t_strdup(mailbox_get_last_internal_error(
-						client->mailbox, NULL));
-		g_array_unref(ledger);
-		return -1;
-	}
-	pp_recover(*change->state, ledger, ctx->identities, &ctx->now,
-		   ioloop_time, session_is_pinned(session), &recovery);
-	g_array_unref(ledger);
-	if (recovery.unchanged) {
-		/* only mail that was expunged: nothing to store */
-		pp_state_free(*change->state);
-		*change->state = recovery.state;
-		g_array_unref(ctx->identities);
-		ctx->identities = NULL;
-		return 0;
-	}
-	if (session_is_pinned(session) &&
+	if (!recovery.unchanged && session_is_pinned(ctx->session) &&
 	    decide_guard(ctx, *change->state, &recovery)) {
 		pp_state_free(recovery.state);
 		*error_r = "the guard refused";
 		return -1;
 	}
-	e_info(session->event, "The mailbox changed (UIDVALIDITY %u -> %u): "
-	       "%u of %u shown messages are recognised and keep their UIDLs%s%s",
-	       (*change->state)->mailbox.uidvalidity,
-	       ctx->now.id.uidvalidity, recovery.recognised,
-	       (*change->state)->count, recovery.older_copy ?
-	       "; an older copy was brought back, all times start again" : "",
-	       left_out > 0 ? "; parts of the ledger could not be used" : "");
+	change->state_changed = !recovery.unchanged;
+	if (recovery.unchanged) {
+		/* only mail that was expunged: nothing to store */
+		g_array_unref(ctx->identities);
+		ctx->identities = NULL;
+	} else {
+		decide_log_recovery(ctx, *change->state, &recovery, left_out);
+	}
 	pp_state_free(*change->state);
 	*change->state = recovery.state;
-	change->state_changed = TRUE;
-	return 1;
+	return recovery.unchanged ? 0 : 1;
 }
 
 static int decide_change(struct pop3_policy_change *change, void *context,

@@ -176,10 +176,29 @@ static int maildrop_read(struct pop3_policy_maildrop *md,
 void pop3_policy_change_write(struct pop3_policy_change *change,
 			      const char *key, const char *value)
 {
-	struct pop3_policy_write *write = array_append_space(&change->writes);
+	struct pop3_policy_write *write;
 
+	array_foreach_modifiable(&change->writes, write) {
+		if (strcmp(write->key, key) == 0) {
+			write->value = t_strdup(value);
+			return;
+		}
+	}
+	write = array_append_space(&change->writes);
 	write->key = t_strdup(key);
 	write->value = t_strdup(value);
+}
+
+const char *pop3_policy_change_pending(const struct pop3_policy_change *change,
+				       const char *key)
+{
+	const struct pop3_policy_write *write;
+
+	array_foreach(&change->writes, write) {
+		if (strcmp(write->key, key) == 0)
+			return write->value;
+	}
+	return NULL;
 }
 
 static void maildrop_write_state(struct pop3_policy_maildrop *md,

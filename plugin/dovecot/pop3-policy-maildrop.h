@@ -59,9 +59,12 @@ struct pop3_policy_change {
 	/* set by the callback: which of the two documents changed */
 	bool state_changed, usage_changed;
 };
-/* Adds a write; KEY and VALUE are copied. */
+/* Adds a write, or replaces that of the same KEY; both are copied. */
 void pop3_policy_change_write(struct pop3_policy_change *change,
 			      const char *key, const char *value);
+/* The value that KEY is about to get, or NULL. */
+const char *pop3_policy_change_pending(const struct pop3_policy_change *change,
+				       const char *key);
 
 typedef int pop3_policy_change_callback_t(struct pop3_policy_change *change,
 					  void *context,

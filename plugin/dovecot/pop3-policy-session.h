@@ -137,6 +137,13 @@ int pop3_policy_book_append(struct pop3_policy_maildrop *md,
 			    struct pop3_policy_change *change,
 			    struct mailbox *box, const GArray *entries,
 			    guint32 upto, const char **error_r);
+/* Notes the header hashes of HEADERS (struct pp_identity by UID, of which only
+   uid and header count) in the last chunks of the stored ledger, where it does
+   not have them yet. 0, or -1 and *error_r. */
+int pop3_policy_book_note_headers(struct pop3_policy_maildrop *md,
+				  const struct pop3_policy_deadline *deadline,
+				  struct pop3_policy_change *change,
+				  const GArray *headers, const char **error_r);
 /* Reads the whole ledger of STATE. Chunks that are missing, damaged or of
    another mailbox are left out and counted. NULL and *error_r if the dict
    failed; g_array_unref(). */
