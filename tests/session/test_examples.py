@@ -5,6 +5,7 @@
 # configurations are loaded as they are shipped, with other paths and owners;
 # the man pages name every setting, and are well formed.
 
+import glob
 import os
 import pwd
 import re
@@ -149,6 +150,16 @@ class ManPages(unittest.TestCase):
                 self.assertIsNotNone(found)
                 self.assertEqual(found.group(1).replace("\\e", "\\"),
                                  default)
+
+    def test_every_command(self):
+        code = ""
+        for path in glob.glob(os.path.join(SOURCE, "plugin/doveadm/*.c")):
+            code += source(path)
+        names = re.findall(r'\.name = "(pop3 .*)"', code)
+        self.assertNotEqual(names, [])
+        documented = re.findall(r"^\.Cm (pop3 .*)$",
+                                source("doc/doveadm-pop3.1"), re.MULTILINE)
+        self.assertEqual(sorted(documented), sorted(names))
 
     @unittest.skipUnless(shutil.which("mandoc"), "mandoc is not installed")
     def test_well_formed(self):
