@@ -29,6 +29,9 @@
 /* The user's own policy in a state. */
 #define PP_POLICY_MAX_BYTES 1024
 
+/* A keyword in a state: the flag of hidden messages. */
+#define PP_FLAG_MAX_BYTES 128
+
 /* Identities of the last shown messages kept in the state. */
 #define PP_SHOWN_MAX 8
 

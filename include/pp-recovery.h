@@ -48,7 +48,7 @@ enum pp_login_action {
 	/* another mailbox than the state's: recover */
 	PP_LOGIN_RECOVER,
 	/* the dict is out of reach: UIDLs by uid + 0 and the witness's
-	   validity; no facts are stored but at close, if it is back */
+	   validity; no facts are stored */
 	PP_LOGIN_PLAIN,
 	/* the dict is out of reach and there is no witness: the plugin is off
 	   for this session, the host's own UIDLs */

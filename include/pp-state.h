@@ -54,6 +54,10 @@ struct pp_state {
 	/* the user's own policy ("name=value;..."), or NULL; at most
 	   PP_POLICY_MAX_BYTES: who sets it checks that */
 	char *policy;
+	/* the keyword of messages that the host hides after DELE
+	   (pop3_deleted_flag), as the last session had it, or NULL; at most
+	   PP_FLAG_MAX_BYTES: who sets it checks that */
+	char *hidden_flag;
 
 	/* chunks that the decoded document named, and how many of them were
 	   added. Fewer: the closed part of the map is not here. */

@@ -84,12 +84,31 @@ gboolean pp_usage_add(struct pp_usage *usage, const char *session_id,
 		      const struct pp_counters *counters, guint64 now,
 		      GArray *filed);
 GArray *pp_usage_filed_array(void);
-/* The same for a logged line that is replayed later: its session, which ended
+
+/* What became of a replayed line. */
+enum pp_replay {
+	PP_REPLAY_KNOWN,	/* it was counted before */
+	PP_REPLAY_UNSURE,	/* so old that it may have been */
+	PP_REPLAY_ADDED
+};
+/* The same for a logged line that is replayed later. Its session, which ended
    at ENDED, is remembered among the last PP_USAGE_REPLAYS_MAX replayed ones.
-   FALSE, and nothing was added, if that id was added before in either way. */
-gboolean pp_usage_replay(struct pp_usage *usage, const char *session_id,
-			 const struct pp_counters *counters, guint64 ended,
-			 GArray *filed);
+   Nothing is added but for PP_REPLAY_ADDED. A month or day before the current
+   one is appended to FILED with the doc NULL: the caller has to add COUNTERS
+   to its document, pp_usage_period_add(). */
+enum pp_replay
+pp_usage_replay(struct pp_usage *usage, const char *session_id,
+		const struct pp_counters *counters, guint64 ended,
+		GArray *filed);
+
+/* All counters are 0 again. What ended up to NOW is known or unsure for
+   pp_usage_replay(). */
+void pp_usage_reset(struct pp_usage *usage, guint64 now);
+
+/* Names of days before the last KEEP_DAYS, at most MAX, whose keys may still be
+   there: the caller unsets those that are. They are not named again. An array
+   of strings; empty for KEEP_DAYS 0. */
+GPtrArray *pp_usage_expire(struct pp_usage *usage, guint keep_days, guint max);
 
 /* Total; current month and day with their names (NULL or "" where none). */
 const struct pp_counters *pp_usage_total(const struct pp_usage *usage);
@@ -104,5 +123,28 @@ char *pp_usage_period_encode(const char *name,
 gboolean pp_usage_period_decode(const char *text, const char *name,
 				struct pp_counters *counters_r,
 				GError **error);
+/* The document DOC (NULL: there is none yet) of the finished period NAME with
+   COUNTERS added, a new string; NULL with ERROR set if DOC cannot be read. */
+char *pp_usage_period_add(const char *doc, const char *name,
+			  const struct pp_counters *counters, GError **error);
+
+/* The log line of a session that could not be stored. */
+struct pp_usage_line {
+	char *user, *session;
+	guint64 ended;
+	struct pp_counters counters;
+};
+
+/* "usage not stored, to be replayed: user=..." as a new string. */
+char *pp_usage_line_print(const char *user, const char *session,
+			  guint64 ended, const struct pp_counters *counters);
+/* Where in the text of a log there is one, behind "...to be replayed: ", or
+   NULL. */
+const char *pp_usage_line_find(const char *text);
+/* Reads what pp_usage_line_find() found, to the end of TEXT. FALSE with ERROR
+   set (SYNTAX). pp_usage_line_clear() frees the two strings. */
+gboolean pp_usage_line_parse(const char *text, struct pp_usage_line *line_r,
+			     GError **error);
+void pp_usage_line_clear(struct pp_usage_line *line);
 
 #endif

@@ -27,6 +27,9 @@ struct pp_witness {
 	guint32 validity;	/* of the open rule */
 	/* every UIDL is uid + 0 with UIDVALIDITY */
 	gboolean plain;
+	/* the highest UID that was shown by the open rule while it could not be
+	   stored, 0: none. Up to it nothing may get an explicit UIDL. */
+	guint32 shown;
 };
 
 /* The witness that belongs to STATE. */

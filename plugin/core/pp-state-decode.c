@@ -85,18 +85,18 @@ static gboolean get_shown(GHashTable *doc, struct pp_state *state,
 	}
 }
 
-static gboolean get_policy(GHashTable *doc, struct pp_state *state,
-			   GError **error)
+static gboolean get_text(GHashTable *doc, const char *name, gsize max_bytes,
+			 char **text_r, GError **error)
 {
-	const char *text = g_hash_table_lookup(doc, "policy");
+	const char *text = g_hash_table_lookup(doc, name);
 
 	if (text == NULL)
 		return TRUE;
-	state->policy = pp_unescape(text);
-	if (state->policy == NULL)
-		return syntax_error(error, "policy");
-	if (strlen(state->policy) > PP_POLICY_MAX_BYTES)
-		return limit_error(error, "policy");
+	*text_r = pp_unescape(text);
+	if (*text_r == NULL)
+		return syntax_error(error, name);
+	if (strlen(*text_r) > max_bytes)
+		return limit_error(error, name);
 	return TRUE;
 }
 
@@ -211,15 +211,18 @@ static gboolean get_all(GHashTable *doc, struct pp_state *state,
 {
 	static const char *const names[] = {
 		"guid", "uidvalidity", "generation", "mark", "count", "high",
-		"clock", "shown", "ledger", "due", "bucket", "policy", "open",
-		"map", "chunks", "seen", "retr", "dele", NULL
+		"clock", "shown", "ledger", "due", "bucket", "policy",
+		"hidden", "open", "map", "chunks", "seen", "retr", "dele", NULL
 	};
 
 	return pp_doc_check_names(doc, names, error) &&
 		get_header(doc, state, error) &&
 		get_shown(doc, state, error) &&
 		get_marks(doc, state, error) &&
-		get_policy(doc, state, error) &&
+		get_text(doc, "policy", PP_POLICY_MAX_BYTES, &state->policy,
+			 error) &&
+		get_text(doc, "hidden", PP_FLAG_MAX_BYTES,
+			 &state->hidden_flag, error) &&
 		get_map(doc, state, error) &&
 		get_facts(doc, state, error);
 }

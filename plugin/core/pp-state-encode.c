@@ -79,15 +79,16 @@ static void add_three(GString *body, const char *name, guint32 a, guint32 b,
 	pp_doc_add(body, name, text);
 }
 
-static void add_policy(GString *body, const char *policy)
+static void add_text(GString *body, const char *name, const char *text,
+		     gsize max_bytes)
 {
 	g_autofree char *escaped = NULL;
 
-	if (policy == NULL)
+	if (text == NULL)
 		return;
-	g_assert(strlen(policy) <= PP_POLICY_MAX_BYTES);
-	escaped = pp_escape(policy);
-	pp_doc_add(body, "policy", escaped);
+	g_assert(strlen(text) <= max_bytes);
+	escaped = pp_escape(text);
+	pp_doc_add(body, name, escaped);
 }
 
 static void add_open(GString *body, const struct pp_uidl_map *map)
@@ -254,7 +255,8 @@ void pp_state_encode(const struct pp_state *state, char **doc_r,
 		  state->ledger_last_first, state->ledger_upto);
 	add_numbers(body, "due", state->due, state->due_rules);
 	add_numbers(body, "bucket", state->bucket_time, state->bucket_millis);
-	add_policy(body, state->policy);
+	add_text(body, "policy", state->policy, PP_POLICY_MAX_BYTES);
+	add_text(body, "hidden", state->hidden_flag, PP_FLAG_MAX_BYTES);
 	add_map(body, state, chunks);
 	*forgotten_r = add_facts(body, state);
 

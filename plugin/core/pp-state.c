@@ -33,6 +33,7 @@ struct pp_state *pp_state_copy(const struct pp_state *state)
 	copy->retrieved = pp_runs_copy(state->retrieved);
 	copy->deleted = pp_runs_copy(state->deleted);
 	copy->policy = g_strdup(state->policy);
+	copy->hidden_flag = g_strdup(state->hidden_flag);
 	return copy;
 }
 
@@ -45,6 +46,7 @@ void pp_state_free(struct pp_state *state)
 	pp_runs_free(state->retrieved);
 	pp_runs_free(state->deleted);
 	g_free(state->policy);
+	g_free(state->hidden_flag);
 	g_free(state);
 }
 

@@ -159,16 +159,24 @@ static void add_period(GString *body, const char *period, const char *name,
 	add_counters(body, prefix, counters);
 }
 
-static void add_ids(GString *body, const char *name, const GPtrArray *ids)
+static void add_list(GString *body, const char *name, const GArray *counted,
+		     gboolean times)
 {
 	g_autoptr(GString) text = g_string_new(NULL);
 
-	if (ids->len == 0)
+	if (counted->len == 0)
 		return;
-	for (guint i = 0; i < ids->len; i++) {
+	for (guint i = 0; i < counted->len; i++) {
+		const struct pp_usage_counted *entry =
+			&g_array_index(counted, struct pp_usage_counted, i);
+
 		if (i > 0)
 			g_string_append_c(text, ',');
-		g_string_append(text, ids->pdata[i]);
+		if (!times)
+			g_string_append(text, entry->id);
+		else
+			g_string_append_printf(text, "%" G_GUINT64_FORMAT,
+					       entry->ended);
 	}
 	pp_doc_add(body, name, text->str);
 }
@@ -184,8 +192,14 @@ char *pp_usage_encode(const struct pp_usage *usage)
 	add_counters(body, "total.", &usage->total);
 	add_period(body, "month", usage->month_name, &usage->month);
 	add_period(body, "day", usage->day_name, &usage->day);
-	add_ids(body, "ids", usage->sessions);
-	add_ids(body, "replays", usage->replays);
+	add_list(body, "ids", usage->sessions, FALSE);
+	add_list(body, "ids_ended", usage->sessions, TRUE);
+	add_list(body, "replays", usage->replays, FALSE);
+	add_list(body, "replays_ended", usage->replays, TRUE);
+	if (usage->forgotten > 0)
+		pp_doc_add_uint(body, "forgotten", usage->forgotten);
+	if (usage->days_from[0] != '\0')
+		pp_doc_add(body, "days_from", usage->days_from);
 	return pp_doc_finish(DOC_KIND, body);
 }
 
@@ -231,22 +245,37 @@ static gboolean set_name(char *name, gsize size, const char *value,
 	return TRUE;
 }
 
-static gboolean set_ids(GPtrArray *ids, guint max, const char *value,
-			GError **error)
+static gboolean set_id(struct pp_usage_counted *entry, const char *text)
+{
+	gsize length = strlen(text);
+
+	g_strlcpy(entry->id, text, sizeof(entry->id));
+	return length > 0 && length <= PP_USAGE_ID_MAX_LEN;
+}
+
+/* One of the two lists of which an array of at most MAX is made: ids, and when
+   they ended. Either may come first. */
+static gboolean set_list(GArray *counted, guint max, const char *value,
+			 gboolean times, GError **error)
 {
 	g_auto(GStrv) texts = g_strsplit(value, ",", -1);
+	guint count = g_strv_length(texts);
+	gboolean valid = count <= max;
 
-	for (guint i = 0; texts[i] != NULL; i++) {
-		gsize length = strlen(texts[i]);
+	if (valid && count > counted->len)
+		g_array_set_size(counted, count);
+	for (guint i = 0; valid && i < count; i++) {
+		struct pp_usage_counted *entry =
+			&g_array_index(counted, struct pp_usage_counted, i);
 
-		if (length == 0 || length > PP_USAGE_ID_MAX_LEN || i >= max) {
-			g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX,
-				    "has bad session ids");
-			return FALSE;
-		}
-		g_ptr_array_add(ids, g_strdup(texts[i]));
+		valid = times ? pp_parse_uint64(texts[i], &entry->ended) :
+			set_id(entry, texts[i]);
 	}
-	return TRUE;
+	if (!valid) {
+		g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX,
+			    "has bad session ids");
+	}
+	return valid;
 }
 
 /* Reserved for what later versions may add without harm. */
@@ -278,6 +307,29 @@ static gboolean set_prefixed(struct pp_usage *usage, const char *name,
 	return FALSE;
 }
 
+/* KIND is what follows the array's name. */
+static gboolean set_ids(GArray *counted, guint max, const char *kind,
+			const char *value, GError **error)
+{
+	gboolean times = strcmp(kind, "_ended") == 0;
+
+	if (times || *kind == '\0')
+		return set_list(counted, max, value, times, error);
+	g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX,
+		    "has an unknown field of ids");
+	return FALSE;
+}
+
+static gboolean set_forgotten(struct pp_usage *usage, const char *value,
+			      GError **error)
+{
+	if (pp_parse_uint64(value, &usage->forgotten))
+		return TRUE;
+	g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX,
+		    "has a bad number for 'forgotten'");
+	return FALSE;
+}
+
 static gboolean set_field(struct pp_usage *usage, const char *name,
 			  const char *value, GError **error)
 {
@@ -289,14 +341,20 @@ static gboolean set_field(struct pp_usage *usage, const char *name,
 		return set_name(usage->day_name, sizeof(usage->day_name),
 				value, day_is_valid(value), error);
 	}
-	if (strcmp(name, "ids") == 0) {
-		return set_ids(usage->sessions, PP_USAGE_SESSIONS_MAX, value,
-			       error);
+	if (strcmp(name, "days_from") == 0) {
+		return set_name(usage->days_from, sizeof(usage->days_from),
+				value, day_is_valid(value), error);
 	}
-	if (strcmp(name, "replays") == 0) {
-		return set_ids(usage->replays, PP_USAGE_REPLAYS_MAX, value,
-			       error);
+	if (g_str_has_prefix(name, "ids")) {
+		return set_ids(usage->sessions, PP_USAGE_SESSIONS_MAX,
+			       name + strlen("ids"), value, error);
 	}
+	if (g_str_has_prefix(name, "replays")) {
+		return set_ids(usage->replays, PP_USAGE_REPLAYS_MAX,
+			       name + strlen("replays"), value, error);
+	}
+	if (strcmp(name, "forgotten") == 0)
+		return set_forgotten(usage, value, error);
 	return set_prefixed(usage, name, value, error);
 }
 
@@ -310,6 +368,20 @@ static gboolean check_names(const struct pp_usage *usage, GError **error)
 	g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX,
 		    "has counters of a period without a name");
 	return FALSE;
+}
+
+/* There may be more times than ids only by mistake. */
+static gboolean check_ids(const GArray *counted, GError **error)
+{
+	for (guint i = 0; i < counted->len; i++) {
+		if (g_array_index(counted, struct pp_usage_counted,
+				  i).id[0] != '\0')
+			continue;
+		g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX,
+			    "has times without session ids");
+		return FALSE;
+	}
+	return TRUE;
 }
 
 struct pp_usage *pp_usage_decode(const char *text, GError **error)
@@ -326,7 +398,9 @@ struct pp_usage *pp_usage_decode(const char *text, GError **error)
 	g_hash_table_iter_init(&iter, doc);
 	while (valid && g_hash_table_iter_next(&iter, &name, &value))
 		valid = set_field(usage, name, value, error);
-	if (valid && check_names(usage, error))
+	if (valid && check_names(usage, error) &&
+	    check_ids(usage->sessions, error) &&
+	    check_ids(usage->replays, error))
 		return usage;
 	pp_usage_free(usage);
 	return NULL;
@@ -367,4 +441,15 @@ gboolean pp_usage_period_decode(const char *text, const char *name,
 	}
 	*counters_r = counters;
 	return TRUE;
+}
+
+char *pp_usage_period_add(const char *doc, const char *name,
+			  const struct pp_counters *counters, GError **error)
+{
+	struct pp_counters sum = { 0 };
+
+	if (doc != NULL && !pp_usage_period_decode(doc, name, &sum, error))
+		return NULL;
+	pp_counters_add(&sum, counters);
+	return pp_usage_period_encode(name, &sum);
 }

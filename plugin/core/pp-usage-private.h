@@ -10,13 +10,22 @@
 #define PP_USAGE_MONTH_SIZE sizeof("2026-11")
 #define PP_USAGE_DAY_SIZE sizeof("2026-11-24")
 
+struct pp_usage_counted {
+	char id[PP_USAGE_ID_MAX_LEN + 1];	/* as in the document */
+	guint64 ended;				/* 0: not known */
+};
+
 struct pp_usage {
 	struct pp_counters total, month, day;
 	/* "" where nothing was counted yet */
 	char month_name[PP_USAGE_MONTH_SIZE];
 	char day_name[PP_USAGE_DAY_SIZE];
-	/* ids as in the document (pp_usage_id()), oldest first */
-	GPtrArray *sessions, *replays;
+	/* struct pp_usage_counted, in the order in which they came */
+	GArray *sessions, *replays;
+	/* when the latest one ended that is no longer among them */
+	guint64 forgotten;
+	/* keys of days before this one are gone; "" if all may be there */
+	char days_from[PP_USAGE_DAY_SIZE];
 };
 
 /* ID as it stands in documents: no space and no comma, at most

@@ -37,8 +37,10 @@ struct pp_usage *pp_usage_new(void)
 {
 	struct pp_usage *usage = g_new0(struct pp_usage, 1);
 
-	usage->sessions = g_ptr_array_new_with_free_func(g_free);
-	usage->replays = g_ptr_array_new_with_free_func(g_free);
+	usage->sessions = g_array_new(FALSE, TRUE,
+				      sizeof(struct pp_usage_counted));
+	usage->replays = g_array_new(FALSE, TRUE,
+				     sizeof(struct pp_usage_counted));
 	return usage;
 }
 
@@ -46,8 +48,8 @@ void pp_usage_free(struct pp_usage *usage)
 {
 	if (usage == NULL)
 		return;
-	g_ptr_array_unref(usage->sessions);
-	g_ptr_array_unref(usage->replays);
+	g_array_unref(usage->sessions);
+	g_array_unref(usage->replays);
 	g_free(usage);
 }
 
@@ -67,20 +69,48 @@ GArray *pp_usage_filed_array(void)
 	return filed;
 }
 
-static gboolean has_id(const GPtrArray *ids, const char *id)
+static struct pp_usage_counted *get_counted(const GArray *array, guint i)
 {
-	for (guint i = 0; i < ids->len; i++) {
-		if (strcmp(ids->pdata[i], id) == 0)
+	return &g_array_index(array, struct pp_usage_counted, i);
+}
+
+static gboolean has_id(const GArray *array, const char *id)
+{
+	for (guint i = 0; i < array->len; i++) {
+		if (strcmp(get_counted(array, i)->id, id) == 0)
 			return TRUE;
 	}
 	return FALSE;
 }
 
-static void remember_id(GPtrArray *ids, const char *id, guint max)
+/* Forgets the one that ended first, so that the time up to which nothing is
+   sure moves as little as it can. */
+static void forget_one(struct pp_usage *usage, GArray *array)
 {
-	g_ptr_array_add(ids, g_strdup(id));
-	if (ids->len > max)
-		g_ptr_array_remove_range(ids, 0, ids->len - max);
+	guint first = 0;
+	guint64 ended;
+
+	for (guint i = 1; i < array->len; i++) {
+		if (get_counted(array, i)->ended <
+		    get_counted(array, first)->ended)
+			first = i;
+	}
+	ended = get_counted(array, first)->ended;
+	if (ended == 0)
+		ended = usage->total.value[PP_LAST_SESSION];
+	usage->forgotten = MAX(usage->forgotten, ended);
+	g_array_remove_index(array, first);
+}
+
+static void remember_id(struct pp_usage *usage, GArray *array, guint max,
+			const char *id, guint64 ended)
+{
+	struct pp_usage_counted counted = { .ended = ended };
+
+	while (array->len >= max)
+		forget_one(usage, array);
+	g_strlcpy(counted.id, id, sizeof(counted.id));
+	g_array_append_val(array, counted);
 }
 
 static void file_period(const char *name, const struct pp_counters *counters,
@@ -94,13 +124,28 @@ static void file_period(const char *name, const struct pp_counters *counters,
 	g_array_append_val(filed, entry);
 }
 
+/* To be added to what is stored: see pp_usage_replay(). */
+static void file_late(const char *name, GArray *filed)
+{
+	struct pp_usage_filed entry = { .doc = NULL };
+
+	g_strlcpy(entry.name, name, sizeof(entry.name));
+	g_array_append_val(filed, entry);
+}
+
 /* Counts into the period NAME, unless a later one has begun. Names of one kind
    sort as their times do. */
 static void add_to_period(struct pp_counters *period, char *period_name,
 			  const char *name, const struct pp_counters *counters,
-			  GArray *filed)
+			  gboolean late, GArray *filed)
 {
-	if (strcmp(name, period_name) > 0) {
+	int order = strcmp(name, period_name);
+
+	if (order < 0 && late) {
+		file_late(name, filed);
+		return;
+	}
+	if (order > 0) {
 		if (*period_name != '\0')
 			file_period(period_name, period, filed);
 		memset(period, 0, sizeof(*period));
@@ -109,9 +154,10 @@ static void add_to_period(struct pp_counters *period, char *period_name,
 	pp_counters_add(period, counters);
 }
 
+/* LATE: a period that is over gets them all the same. */
 static void add_counters(struct pp_usage *usage,
 			 const struct pp_counters *counters, guint64 now,
-			 GArray *filed)
+			 gboolean late, GArray *filed)
 {
 	g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(
 		MIN(now, USAGE_TIME_MAX));
@@ -119,41 +165,103 @@ static void add_counters(struct pp_usage *usage,
 	g_autofree char *day = g_date_time_format(time, "%Y-%m-%d");
 
 	pp_counters_add(&usage->total, counters);
-	add_to_period(&usage->month, usage->month_name, month, counters,
+	add_to_period(&usage->month, usage->month_name, month, counters, late,
 		      filed);
-	add_to_period(&usage->day, usage->day_name, day, counters, filed);
+	/* a day whose key is gone does not come back */
+	if (!late || strcmp(day, usage->days_from) >= 0) {
+		add_to_period(&usage->day, usage->day_name, day, counters,
+			      late, filed);
+	}
 }
 
-static gboolean add_once(struct pp_usage *usage, const char *id, GPtrArray *ids,
-			 guint max, const struct pp_counters *counters,
-			 guint64 now, GArray *filed)
+static gboolean is_known(const struct pp_usage *usage, const char *known_as)
 {
-	if (id != NULL && *id != '\0') {
-		g_autofree char *known_as = pp_usage_id(id);
-
-		if (has_id(usage->sessions, known_as) ||
-		    has_id(usage->replays, known_as))
-			return FALSE;
-		remember_id(ids, known_as, max);
-	}
-	add_counters(usage, counters, now, filed);
-	return TRUE;
+	return has_id(usage->sessions, known_as) ||
+		has_id(usage->replays, known_as);
 }
 
 gboolean pp_usage_add(struct pp_usage *usage, const char *session_id,
 		      const struct pp_counters *counters, guint64 now,
 		      GArray *filed)
 {
-	return add_once(usage, session_id, usage->sessions,
-			PP_USAGE_SESSIONS_MAX, counters, now, filed);
+	if (session_id != NULL && *session_id != '\0') {
+		g_autofree char *known_as = pp_usage_id(session_id);
+
+		if (is_known(usage, known_as))
+			return FALSE;
+		remember_id(usage, usage->sessions, PP_USAGE_SESSIONS_MAX,
+			    known_as, now);
+	}
+	add_counters(usage, counters, now, FALSE, filed);
+	return TRUE;
 }
 
-gboolean pp_usage_replay(struct pp_usage *usage, const char *session_id,
-			 const struct pp_counters *counters, guint64 ended,
-			 GArray *filed)
+enum pp_replay
+pp_usage_replay(struct pp_usage *usage, const char *session_id,
+		const struct pp_counters *counters, guint64 ended,
+		GArray *filed)
 {
-	return add_once(usage, session_id, usage->replays,
-			PP_USAGE_REPLAYS_MAX, counters, ended, filed);
+	g_autofree char *known_as = pp_usage_id(session_id);
+
+	if (is_known(usage, known_as))
+		return PP_REPLAY_KNOWN;
+	if (ended <= usage->forgotten)
+		return PP_REPLAY_UNSURE;
+	remember_id(usage, usage->replays, PP_USAGE_REPLAYS_MAX, known_as,
+		    ended);
+	add_counters(usage, counters, ended, TRUE, filed);
+	return PP_REPLAY_ADDED;
+}
+
+void pp_usage_reset(struct pp_usage *usage, guint64 now)
+{
+	memset(&usage->total, 0, sizeof(usage->total));
+	memset(&usage->month, 0, sizeof(usage->month));
+	memset(&usage->day, 0, sizeof(usage->day));
+	usage->month_name[0] = '\0';
+	usage->day_name[0] = '\0';
+	usage->days_from[0] = '\0';
+	usage->forgotten = MAX(usage->forgotten, now);
+}
+
+static GDateTime *day_time(const char *name)
+{
+	g_autofree char *text = g_strconcat(name, "T00:00:00Z", NULL);
+
+	return g_date_time_new_from_iso8601(text, NULL);
+}
+
+/* The first day that may have a key of its own. */
+static GDateTime *first_day(const struct pp_usage *usage)
+{
+	guint64 first = usage->total.value[PP_FIRST_SESSION];
+
+	if (usage->days_from[0] != '\0')
+		return day_time(usage->days_from);
+	return g_date_time_new_from_unix_utc(MIN(first, USAGE_TIME_MAX));
+}
+
+GPtrArray *pp_usage_expire(struct pp_usage *usage, guint keep_days, guint max)
+{
+	GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+	g_autoptr(GDateTime) today = NULL, keep = NULL, day = NULL;
+
+	if (keep_days == 0 || usage->day_name[0] == '\0')
+		return names;
+	today = day_time(usage->day_name);
+	keep = g_date_time_add_days(today, -(gint)MIN(keep_days, 3000000));
+	day = first_day(usage);
+	while (keep != NULL && names->len < max &&
+	       g_date_time_compare(day, keep) < 0) {
+		g_autoptr(GDateTime) next = g_date_time_add_days(day, 1);
+		g_autofree char *from = g_date_time_format(next, "%Y-%m-%d");
+
+		g_ptr_array_add(names, g_date_time_format(day, "%Y-%m-%d"));
+		g_strlcpy(usage->days_from, from, sizeof(usage->days_from));
+		g_date_time_unref(day);
+		day = g_steal_pointer(&next);
+	}
+	return names;
 }
 
 const struct pp_counters *pp_usage_total(const struct pp_usage *usage)

@@ -11,7 +11,7 @@
 void pp_witness_from_state(const struct pp_state *state,
 			   struct pp_witness *witness_r)
 {
-	struct pp_witness witness = { PP_WITNESS_THERE, 0, 0, FALSE };
+	struct pp_witness witness = { PP_WITNESS_THERE, 0, 0, FALSE, 0 };
 	guint32 first;
 
 	witness.uidvalidity = state->mailbox.uidvalidity;
@@ -26,7 +26,8 @@ gboolean pp_witness_equal(const struct pp_witness *a,
 			  const struct pp_witness *b)
 {
 	return a->status == b->status && a->uidvalidity == b->uidvalidity &&
-		a->validity == b->validity && !a->plain == !b->plain;
+		a->validity == b->validity && !a->plain == !b->plain &&
+		a->shown == b->shown;
 }
 
 void pp_witness_print(const struct pp_witness *witness, char *buf)
@@ -38,6 +39,8 @@ void pp_witness_print(const struct pp_witness *witness, char *buf)
 	pp_doc_add_uint(body, "uidvalidity", witness->uidvalidity);
 	pp_doc_add_uint(body, "validity", witness->validity);
 	pp_doc_add_uint(body, "plain", witness->plain ? 1 : 0);
+	if (witness->shown != 0)
+		pp_doc_add_uint(body, "shown", witness->shown);
 	doc = pp_doc_finish("witness", body);
 	len = strlen(doc);
 	g_assert(len < PP_WITNESS_BYTES);
@@ -50,7 +53,7 @@ void pp_witness_print(const struct pp_witness *witness, char *buf)
 static gboolean parse_fields(GHashTable *doc, struct pp_witness *witness)
 {
 	static const char *const names[] = {
-		"uidvalidity", "validity", "plain", NULL
+		"uidvalidity", "validity", "plain", "shown", NULL
 	};
 	guint32 plain;
 
@@ -58,7 +61,9 @@ static gboolean parse_fields(GHashTable *doc, struct pp_witness *witness)
 	    !pp_doc_get_uint32(doc, "uidvalidity", &witness->uidvalidity,
 			       NULL) ||
 	    !pp_doc_get_uint32(doc, "validity", &witness->validity, NULL) ||
-	    !pp_doc_get_uint32(doc, "plain", &plain, NULL) || plain > 1)
+	    !pp_doc_get_uint32(doc, "plain", &plain, NULL) || plain > 1 ||
+	    (g_hash_table_contains(doc, "shown") &&
+	     !pp_doc_get_uint32(doc, "shown", &witness->shown, NULL)))
 		return FALSE;
 	witness->plain = plain == 1;
 	return TRUE;
@@ -83,10 +88,10 @@ static gboolean parse_line(const char *data, gsize size,
 void pp_witness_parse(const char *data, gsize size,
 		      struct pp_witness *witness_r)
 {
-	struct pp_witness witness = { PP_WITNESS_THERE, 0, 0, FALSE };
-	static const struct pp_witness none = { PP_WITNESS_NONE, 0, 0, FALSE };
+	struct pp_witness witness = { PP_WITNESS_THERE, 0, 0, FALSE, 0 };
+	static const struct pp_witness none = { PP_WITNESS_NONE, 0, 0, FALSE, 0 };
 	static const struct pp_witness unreadable = {
-		PP_WITNESS_UNREADABLE, 0, 0, FALSE
+		PP_WITNESS_UNREADABLE, 0, 0, FALSE, 0
 	};
 
 	if (size == 0)

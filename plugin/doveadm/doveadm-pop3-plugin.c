@@ -179,7 +179,14 @@ void doveadm_pop3_policy_plugin_init(struct module *module ATTR_UNUSED)
 	doveadm_cmd_register_ver2(&doveadm_cmd_pop3_uidl_list);
 	doveadm_cmd_register_ver2(&doveadm_cmd_pop3_retention_explain);
 	doveadm_cmd_register_ver2(&doveadm_cmd_pop3_retention_run);
+	doveadm_cmd_register_ver2(&doveadm_cmd_pop3_retention_restore);
+	doveadm_cmd_register_ver2(&doveadm_cmd_pop3_usage_replay);
+	doveadm_cmd_register_ver2(&doveadm_cmd_pop3_usage_reset);
+	doveadm_cmd_register_ver2(&doveadm_cmd_pop3_policy_get);
+	doveadm_cmd_register_ver2(&doveadm_cmd_pop3_policy_set);
+	doveadm_cmd_register_ver2(&doveadm_cmd_pop3_policy_unset);
 	doveadm_cmd_register_ver2(&doveadm_cmd_pop3_usage_show);
+	doveadm_cmd_register_ver2(&doveadm_cmd_pop3_state_check);
 	doveadm_cmd_register_ver2(&doveadm_cmd_pop3_state_show);
 	doveadm_cmd_register_ver2(&doveadm_cmd_pop3_state_delete);
 }

@@ -16,7 +16,7 @@ static const char *const state_columns[] = {
 	"mailbox_guid", "uidvalidity", "generation", "mark", "count",
 	"high_validity", "open_rule", "uidl_segments", "first_seen",
 	"retrieved", "deleted", "ledger", "clock", "due", "bucket", "policy",
-	"witness"
+	"hidden_flag", "witness"
 };
 
 static const char *state_runs_text(const struct pp_runs *runs)
@@ -92,6 +92,7 @@ static void state_show_print(struct pop3_policy_maildrop *md,
 		state->bucket_millis / 1000, state->bucket_millis % 1000,
 		doveadm_pop3_time(state->bucket_time, "-")));
 	doveadm_print(state->policy == NULL ? "" : state->policy);
+	doveadm_print(state->hidden_flag == NULL ? "" : state->hidden_flag);
 	doveadm_print(state_witness_text(md));
 }
 

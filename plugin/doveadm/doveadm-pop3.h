@@ -23,7 +23,14 @@ struct mailbox_transaction_context;
 extern struct doveadm_cmd_ver2 doveadm_cmd_pop3_uidl_list;
 extern struct doveadm_cmd_ver2 doveadm_cmd_pop3_retention_explain;
 extern struct doveadm_cmd_ver2 doveadm_cmd_pop3_retention_run;
+extern struct doveadm_cmd_ver2 doveadm_cmd_pop3_retention_restore;
+extern struct doveadm_cmd_ver2 doveadm_cmd_pop3_usage_replay;
+extern struct doveadm_cmd_ver2 doveadm_cmd_pop3_usage_reset;
+extern struct doveadm_cmd_ver2 doveadm_cmd_pop3_policy_get;
+extern struct doveadm_cmd_ver2 doveadm_cmd_pop3_policy_set;
+extern struct doveadm_cmd_ver2 doveadm_cmd_pop3_policy_unset;
 extern struct doveadm_cmd_ver2 doveadm_cmd_pop3_usage_show;
+extern struct doveadm_cmd_ver2 doveadm_cmd_pop3_state_check;
 extern struct doveadm_cmd_ver2 doveadm_cmd_pop3_state_show;
 extern struct doveadm_cmd_ver2 doveadm_cmd_pop3_state_delete;
 

@@ -49,8 +49,11 @@ static bool book_decode(const struct pp_state *state, const char *value,
 	return FALSE;
 }
 
-/* Drops the entries of messages that are gone. */
-static void book_drop_gone(GArray *entries, struct mailbox *box)
+/* Drops the entries of messages that are gone, and what STATE does not know of:
+   a ledger with a dict of its own is stored first, and then the state may not
+   have been. */
+static void book_drop(GArray *entries, const struct pp_state *state,
+		      struct mailbox *box)
 {
 	const struct pp_identity *identity;
 	guint i, kept = 0;
@@ -58,7 +61,8 @@ static void book_drop_gone(GArray *entries, struct mailbox *box)
 
 	for (i = 0; i < entries->len; i++) {
 		identity = &g_array_index(entries, struct pp_identity, i);
-		if (!mail_index_lookup_seq(box->view, identity->uid, &seq))
+		if (identity->uid > state->ledger_upto ||
+		    !mail_index_lookup_seq(box->view, identity->uid, &seq))
 			continue;
 		g_array_index(entries, struct pp_identity, kept++) =
 			*identity;
@@ -107,7 +111,7 @@ int pop3_policy_book_append(struct pop3_policy_maildrop *md,
 		if (book_decode(state, value, entries))
 			chunk--;
 	}
-	book_drop_gone(entries, box);
+	book_drop(entries, state, box);
 	g_array_append_vals(entries, new_entries->data, new_entries->len);
 	book_write(change, chunk, entries);
 	state->ledger_upto = upto;

@@ -31,7 +31,7 @@ struct close_context {
 	/* header hashes of what was retrieved (struct pp_identity) */
 	GArray *headers;
 	struct pp_shown shown[PP_SHOWN_MAX];
-	bool want_state;
+	bool want_state, usage_unreadable;
 	/* the merged state, for the removal that may follow */
 	struct pp_state *state;
 };
@@ -155,9 +155,11 @@ static int close_change(struct pop3_policy_change *change, void *context,
 	struct pp_state *state;
 
 	if (change->usage != NULL &&
-	    pp_usage_add(change->usage, session->id,
-			 &session->counters, ioloop_time, change->filed))
+	    pp_usage_add(change->usage, session->id, &session->counters,
+			 session->counters.value[PP_LAST_SESSION],
+			 change->filed))
 		change->usage_changed = TRUE;
+	ctx->usage_unreadable = change->usage_unreadable;
 	if (!ctx->want_state)
 		return 1;
 	state = *change->state;
@@ -185,6 +187,8 @@ static int close_change(struct pop3_policy_change *change, void *context,
 					&ctx->facts);
 		change->state_changed = TRUE;
 	}
+	if (pop3_policy_grace_note_flag(session, state))
+		change->state_changed = TRUE;
 	if (change->state_changed)
 		close_prune(ctx, state);
 	ctx->state = pp_state_copy(state);
@@ -197,11 +201,16 @@ void pop3_policy_store_new(struct pop3_policy_session *session)
 	struct close_context ctx;
 	const char *error;
 
-	if (session->new_stored || session->plain ||
+	if (session->new_stored ||
 	    session->highest_uid <= session->state->mark)
 		return;
 	session->new_stored = TRUE;
 	deadline = pop3_policy_deadline_in(session->set->dict_timeout_msecs);
+	if (session->plain) {
+		pop3_policy_maildrop_shown(session->md, &deadline,
+					   session->highest_uid);
+		return;
+	}
 	collect = pop3_policy_deadline_in(session->set->dict_timeout_msecs /
 					  STORE_NEW_COLLECT_DIVISOR);
 	i_zero(&ctx);
@@ -212,12 +221,16 @@ void pop3_policy_store_new(struct pop3_policy_session *session)
 	ctx.identities = g_array_new(FALSE, FALSE, sizeof(struct pp_identity));
 	ctx.headers = g_array_new(FALSE, FALSE, sizeof(struct pp_identity));
 	close_facts_init(&ctx);
+	/* never behind the mark, should this session not come to its end */
+	ctx.facts.count = session->messages;
 	close_collect(&ctx, session->client->trans, &collect);
 	if (pop3_policy_maildrop_change(session->md, &deadline, TRUE, FALSE,
 					close_change, &ctx, &error) < 0) {
 		pop3_policy_session_failed(session, "commit", error,
 			"new mail is shown by the rule that was stored before, "
 			"and noted in a later session");
+		pop3_policy_maildrop_shown(session->md, &deadline,
+					   session->highest_uid);
 	} else if (ctx.state != NULL &&
 		   ctx.state->generation == session->state->generation) {
 		pp_state_free(session->state);
@@ -254,12 +267,11 @@ close_open_inbox(struct pop3_policy_session *session,
 /* A failed commit's numbers, in the form that `usage replay` reads. */
 static void close_log_usage(struct pop3_policy_session *session)
 {
-	g_autofree char *numbers = pp_counters_print(&session->counters, ' ');
+	g_autofree char *line = pp_usage_line_print(session->user->username,
+		session->id, session->counters.value[PP_LAST_SESSION],
+		&session->counters);
 
-	e_error(session->event, "usage not stored, to be replayed: "
-		"user=%s session=%s ended=%"PRIdTIME_T" %s",
-		session->user->username, session->id,
-		ioloop_time, numbers);
+	e_error(session->event, "%s", line);
 }
 
 static bool close_has_facts(struct pop3_policy_session *session)
@@ -270,7 +282,8 @@ static bool close_has_facts(struct pop3_policy_session *session)
 		session->highest_uid > state->ledger_upto ||
 		pp_runs_count(session->retrieved) > 0 ||
 		pp_runs_count(session->deleted) > 0 ||
-		session->messages != state->count;
+		session->messages != state->count ||
+		g_strcmp0(session->deleted_flag, state->hidden_flag) != 0;
 }
 
 /* Collecting leaves time for the commit. */
@@ -318,9 +331,9 @@ static void close_merge(struct pop3_policy_session *session,
 		pop3_policy_session_failed(session, "commit", error,
 			"what this session retrieved counts as not retrieved "
 			"and is kept longer");
-		if (session->set->usage)
-			close_log_usage(session);
 	}
+	if (session->set->usage && (ret < 0 || ctx->usage_unreadable))
+		close_log_usage(session);
 	if (ctx->box != NULL) {
 		mailbox_transaction_rollback(&trans);
 		mailbox_free(&ctx->box);
@@ -339,7 +352,6 @@ static void close_remove(struct pop3_policy_session *session,
 	struct pop3_policy_removal_params params = {
 		.by = "session",
 		.id = session->id,
-		.deleted_flag = session->deleted_flag,
 		.now = ioloop_time,
 		.budget_msecs = CLOSE_REMOVAL_MSECS,
 		.stop = close_removal_stop,
@@ -367,6 +379,7 @@ void pop3_policy_close(struct pop3_policy_session *session)
 
 	if (!session->accepted)
 		return;
+	pop3_policy_grace_close(session);
 	deadline = pop3_policy_deadline_in(session->set->dict_timeout_msecs);
 	i_zero(&ctx);
 	ctx.session = session;

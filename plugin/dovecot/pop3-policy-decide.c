@@ -24,6 +24,9 @@ struct decide_context {
 	struct pp_mailbox_now now;
 	/* the state that was stored, or found stored */
 	struct pp_state *result;
+	/* the state was lost, or is an older copy, and the guard only logs: the
+	   highest validity that the witness knows was used; else 0 */
+	guint32 lost_validity;
 	/* of a recovery: the identities of all messages, for the ledger */
 	GArray *identities;
 	bool guard_refused;
@@ -69,15 +72,42 @@ decide_plain(struct pop3_policy_session *session,
 	return NULL;
 }
 
+/* What is stored by now must be about the mailbox that this session has open.
+   0, or -1. */
+static int
+decide_same_mailbox(const struct decide_context *ctx,
+		    const struct pp_state *state, const char **error_r)
+{
+	if (pp_mailbox_id_equal(&state->mailbox, &ctx->now.id))
+		return 0;
+	*error_r = "state: another session knows another mailbox";
+	return -1;
+}
+
+/* What was stored after STATE is lost. The validities that it may have used are
+   not used again. */
+static void decide_skip_lost(struct decide_context *ctx, struct pp_state *state)
+{
+	if (ctx->lost_validity == 0)
+		return;
+	pp_state_use_validity(state, ctx->lost_validity);
+	(void)pp_state_open_rule(state, state->mark + 1,
+				 ctx->now.id.uidvalidity);
+	ctx->lost_validity = 0;
+}
+
 static int
 decide_first(struct decide_context *ctx, struct pop3_policy_change *change,
 	     const char **error_r)
 {
 	struct pop3_policy_session *session = ctx->session;
 
-	if (*change->state != NULL)
-		return 0;	/* another session was faster */
+	if (*change->state != NULL) {
+		/* another session was faster */
+		return decide_same_mailbox(ctx, *change->state, error_r);
+	}
 	*change->state = pp_state_new(&ctx->now.id, ioloop_time);
+	decide_skip_lost(ctx, *change->state);
 	if (session_is_pinned(session) &&
 	    ctx->action == PP_LOGIN_FIRST_SIGHT &&
 	    pop3_policy_sight(session, *change->state, TRUE, error_r) < 0)
@@ -96,10 +126,16 @@ decide_texts(struct decide_context *ctx, struct pop3_policy_change *change,
 		*error_r = "state: is gone";
 		return -1;
 	}
+	if (decide_same_mailbox(ctx, *change->state, error_r) < 0)
+		return -1;
+	if (ctx->lost_validity != 0) {
+		decide_skip_lost(ctx, *change->state);
+		change->state_changed = TRUE;
+	}
 	ret = pop3_policy_sight(ctx->session, *change->state, FALSE, error_r);
 	if (ret > 0)
 		change->state_changed = TRUE;
-	return ret;
+	return ret < 0 ? -1 : change->state_changed;
 }
 
 /* TRUE: the login has to be refused. */
@@ -207,6 +243,7 @@ static int
 decide_recover(struct decide_context *ctx, struct pop3_policy_change *change,
 	       const char **error_r)
 {
+	struct client *client = ctx->session->client;
 	struct pp_recovery recovery;
 	unsigned int left_out;
 
@@ -214,8 +251,12 @@ decide_recover(struct decide_context *ctx, struct pop3_policy_change *change,
 		*error_r = "state: is gone";
 		return -1;
 	}
+	/* compared anew: another session may have been faster */
+	if (pop3_policy_mailbox_now(client->mailbox, client->trans,
+				    *change->state, &ctx->now, error_r) < 0)
+		return -1;
 	if (!pp_mailbox_changed(*change->state, &ctx->now))
-		return 0;	/* another session was faster */
+		return 0;
 	if (decide_match(ctx, *change->state, &recovery, &left_out,
 			 error_r) < 0)
 		return -1;
@@ -317,8 +358,15 @@ static const char *decide_first_sight(struct decide_context *ctx)
 	struct pop3_policy_session *session = ctx->session;
 	const char *error;
 
-	if (decide_store(ctx, &error) == 0)
+	if (decide_store(ctx, &error) == 0) {
+		if (ctx->action == PP_LOGIN_ANEW) {
+			e_warning(session->event, "The dict had lost the "
+				  "state of this maildrop: it was made anew "
+				  "from the witness beside the mailbox. UIDLs "
+				  "are what they were, all times start now");
+		}
 		return NULL;
+	}
 	if (ctx->action == PP_LOGIN_ANEW)
 		return decide_plain(session, &ctx->now, "commit", error);
 	return decide_off(session, "commit", error);
@@ -333,14 +381,15 @@ static const char *decide_serve(struct decide_context *ctx)
 	int ret = 0;
 
 	session->pinned = session_is_pinned(session);
-	if (!session->pinned || session->highest_uid <= session->state->mark)
+	if (!session->pinned || (ctx->lost_validity == 0 &&
+	    session->highest_uid <= session->state->mark))
 		return NULL;
 	/* asked of a copy: only where there is one it is decided for good,
 	   under the write lock */
 	copy = pp_state_copy(session->state);
 	ret = pop3_policy_sight(session, copy, FALSE, &error);
 	pp_state_free(copy);
-	if (ret > 0) {
+	if (ret > 0 || (ret == 0 && ctx->lost_validity != 0)) {
 		ctx->action = PP_LOGIN_SERVE;
 		ret = decide_store(ctx, &error);
 	}
@@ -412,6 +461,33 @@ decide_refusal(struct pop3_policy_session *session, enum pp_refusal why,
 	return decide_refuse(session, reason, message);
 }
 
+/* With the guard on `log` a lost or older state is no reason to refuse. */
+static void
+decide_lost(struct decide_context *ctx, const struct pp_state *state,
+	    const struct pp_witness *witness, enum pp_refusal why)
+{
+	struct pop3_policy_session *session = ctx->session;
+
+	if (session->set->guard_refuses ||
+	    (why != PP_REFUSAL_LOST && why != PP_REFUSAL_OLDER))
+		return;
+	pop3_policy_event_guard(session->event, 0, 0, 0, FALSE,
+		why == PP_REFUSAL_LOST ?
+		"The dict has no state, but the witness beside the mailbox "
+		"says that there was one: the state is made anew, since "
+		"pop3_policy_uidl_guard is log" :
+		"The dict is an older copy than the witness beside the mailbox "
+		"knows: the session goes on with it, since "
+		"pop3_policy_uidl_guard is log");
+	ctx->lost_validity = I_MAX(witness->validity, 1);
+	if (state == NULL)
+		ctx->action = PP_LOGIN_FIRST_SIGHT;
+	else if (pp_mailbox_changed(state, &ctx->now))
+		ctx->action = PP_LOGIN_RECOVER;
+	else
+		ctx->action = PP_LOGIN_SERVE;
+}
+
 static void decide_lookup(struct decide_context *ctx, enum pp_lookup *lookup_r,
 			  struct pp_state **state_r, const char **error_r)
 {
@@ -426,6 +502,8 @@ static void decide_lookup(struct decide_context *ctx, enum pp_lookup *lookup_r,
 	*lookup_r = pop3_policy_maildrop_parse(session->md, ctx->deadline,
 					       session->lookup_value, state_r,
 					       error_r);
+	/* the user's own policy came with it */
+	session->set = session->md->set;
 }
 
 static const char *
@@ -479,6 +557,11 @@ const char *pop3_policy_decide(struct pop3_policy_session *session)
 	}
 	ctx.action = pp_login_decide(lookup, state, &witness, &ctx.now,
 				     session_is_pinned(session), &why);
+	if (witness.status == PP_WITNESS_THERE &&
+	    witness.uidvalidity == ctx.now.id.uidvalidity)
+		session->shown_unstored = witness.shown;
+	if (ctx.action == PP_LOGIN_REFUSE)
+		decide_lost(&ctx, state, &witness, why);
 	session->messages = ctx.now.messages;
 	if (ctx.now.messages > 0) {
 		mail_index_lookup_uid(client->mailbox->view, ctx.now.messages,

@@ -122,6 +122,22 @@ void pop3_policy_event_guard(struct event *parent, unsigned int shown,
 	event_unref(&event);
 }
 
+void pop3_policy_event_mass_delete(struct event *parent, unsigned int deleted,
+				   unsigned int listed, uint64_t until)
+{
+	struct event *event = event_create(parent);
+
+	event_set_name(event, "pop3_policy_mass_delete");
+	event_add_int(event, "deleted", deleted);
+	event_add_int(event, "listed", listed);
+	event_add_time(event, "until", until);
+	e_warning(event, "The client deleted %u of %u messages in one session: "
+		  "they are kept twice as long, until %s (doveadm pop3 "
+		  "retention restore brings them back)", deleted, listed,
+		  event_time_text(until));
+	event_unref(&event);
+}
+
 void pop3_policy_event_state_failed(struct event *parent,
 				    const char *operation,
 				    const char *message)

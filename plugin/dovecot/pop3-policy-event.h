@@ -34,6 +34,10 @@ void pop3_policy_event_login_refused(struct event *event, const char *reason,
 void pop3_policy_event_guard(struct event *event, unsigned int shown,
 			     unsigned int recognised, unsigned int lost,
 			     bool refused, const char *message);
+/* A client DELEd DELETED of LISTED messages in one session; they are kept until
+   UNTIL. */
+void pop3_policy_event_mass_delete(struct event *event, unsigned int deleted,
+				   unsigned int listed, uint64_t until);
 /* A dict operation failed: OPERATION "lookup" or "commit". The line is
    MESSAGE, as an error. */
 void pop3_policy_event_state_failed(struct event *event,

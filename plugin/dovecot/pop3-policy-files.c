@@ -5,6 +5,7 @@
    in one process lock against each other as two processes do. */
 #include "pop3-policy-compat.h"
 #include "mail-namespace.h"
+#include "mail-storage-private.h"
 #include "mail-user.h"
 #include "mailbox-list.h"
 #include "pop3-policy-files.h"
@@ -26,20 +27,24 @@ enum files_look {
 
 struct pop3_policy_files {
 	char *lock_path, *look_path;
+	/* why they cannot be written, or NULL */
+	char *lock_error, *look_error;
 	int lock_fd, look_fd;
 	enum files_look look;
 };
 
-static int
-files_open_fd(const char *path, int *fd_r, const char **error_r)
+/* Opens PATH for writing, or at least for reading: flock() does with that, and
+   a witness that is there counts. FALSE: its directory does not exist. */
+static bool files_open_fd(const char *path, int *fd_r, char **write_error_r)
 {
 	*fd_r = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (*fd_r != -1)
-		return 1;
+		return TRUE;
 	if (errno == ENOENT)
-		return 0;
-	*error_r = t_strdup_printf("open(%s) failed: %m", path);
-	return -1;
+		return FALSE;
+	*write_error_r = i_strdup_printf("open(%s) failed: %m", path);
+	*fd_r = open(path, O_RDONLY | O_CLOEXEC);
+	return TRUE;
 }
 
 int pop3_policy_files_open(struct mail_user *user,
@@ -49,7 +54,6 @@ int pop3_policy_files_open(struct mail_user *user,
 	struct mail_namespace *ns = mail_namespace_find_inbox(user->namespaces);
 	struct pop3_policy_files *files;
 	const char *dir;
-	int ret;
 
 	if (mailbox_list_get_path(ns->list, "INBOX",
 				  MAILBOX_LIST_PATH_TYPE_CONTROL, &dir) <= 0) {
@@ -60,15 +64,31 @@ int pop3_policy_files_open(struct mail_user *user,
 	files->lock_fd = files->look_fd = -1;
 	files->lock_path = i_strconcat(dir, "/"FILES_LOCK_NAME, NULL);
 	files->look_path = i_strconcat(dir, "/"FILES_LOOK_NAME, NULL);
-	ret = files_open_fd(files->lock_path, &files->lock_fd, error_r);
-	if (ret > 0)
-		ret = files_open_fd(files->look_path, &files->look_fd,
-				    error_r);
-	if (ret > 0)
-		*files_r = files;
-	else
+	if (!files_open_fd(files->lock_path, &files->lock_fd,
+			   &files->lock_error) ||
+	    !files_open_fd(files->look_path, &files->look_fd,
+			   &files->look_error)) {
 		pop3_policy_files_close(&files);
-	return ret;
+		return 0;
+	}
+	*files_r = files;
+	return 1;
+}
+
+int pop3_policy_files_mkdir(struct mailbox *box, const char **error_r)
+{
+	const char *dir;
+
+	if (mailbox_get_path_to(box, MAILBOX_LIST_PATH_TYPE_CONTROL,
+				&dir) <= 0) {
+		*error_r = "INBOX has no control directory";
+		return -1;
+	}
+	if (mailbox_mkdir(box, dir, MAILBOX_LIST_PATH_TYPE_CONTROL) < 0) {
+		*error_r = t_strdup(mailbox_get_last_internal_error(box, NULL));
+		return -1;
+	}
+	return 0;
 }
 
 void pop3_policy_files_close(struct pop3_policy_files **_files)
@@ -82,6 +102,8 @@ void pop3_policy_files_close(struct pop3_policy_files **_files)
 	i_close_fd(&files->look_fd);
 	i_free(files->lock_path);
 	i_free(files->look_path);
+	i_free(files->lock_error);
+	i_free(files->look_error);
 	i_free(files);
 }
 
@@ -123,6 +145,10 @@ int pop3_policy_files_look(struct pop3_policy_files *files,
 
 	if (files->look == FILES_LOOK_SHARED)
 		return 1;
+	if (files->look_fd == -1) {
+		*error_r = t_strdup(files->look_error);
+		return -1;
+	}
 	ret = files_flock(files->look_fd, files->look_path, LOCK_SH,
 			  deadline, error_r);
 	if (ret > 0)
@@ -135,6 +161,10 @@ int pop3_policy_files_look_alone(struct pop3_policy_files *files,
 {
 	int ret;
 
+	if (files->look_fd == -1) {
+		*error_r = t_strdup(files->look_error);
+		return -1;
+	}
 	/* not an upgrade: two sessions that both hold it shared would each
 	   wait for the other, and flock() gives up the old one anyway */
 	pop3_policy_files_look_release(files);
@@ -159,9 +189,14 @@ int pop3_policy_files_lock(struct pop3_policy_files *files,
 			   const struct pop3_policy_deadline *deadline,
 			   const char **error_r)
 {
-	int ret = files_flock(files->lock_fd, files->lock_path, LOCK_EX,
-			      deadline, error_r);
+	int ret;
 
+	if (files->lock_error != NULL) {
+		*error_r = t_strdup(files->lock_error);
+		return -1;
+	}
+	ret = files_flock(files->lock_fd, files->lock_path, LOCK_EX,
+			  deadline, error_r);
 	if (ret == 0) {
 		*error_r = t_strdup_printf("%s is locked by another session",
 					   files->lock_path);
@@ -183,7 +218,10 @@ void pop3_policy_files_read_witness(struct pop3_policy_files *files,
 	ssize_t ret = pread(files->lock_fd, buf, sizeof(buf), 0);
 
 	i_zero(witness_r);
-	if (ret < 0)
+	if (files->lock_fd == -1 && access(files->lock_path, F_OK) < 0 &&
+	    errno == ENOENT)
+		witness_r->status = PP_WITNESS_NONE;
+	else if (ret < 0)
 		witness_r->status = PP_WITNESS_UNREADABLE;
 	else
 		pp_witness_parse(buf, ret, witness_r);

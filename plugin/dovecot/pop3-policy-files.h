@@ -13,14 +13,19 @@
 #include "pp-witness.h"
 
 struct mail_user;
+struct mailbox;
 struct pop3_policy_files;
 
 /* Opens (creates) the files of USER, whose namespaces must be there. Returns 1
-   if ok, 0 if the directory does not exist yet (INBOX was never opened), -1
-   and *error_r otherwise. */
+   if ok, 0 if the directory does not exist (yet), -1 and *error_r otherwise.
+   What cannot be written, or not even read, is ok so far: the write lock is
+   not to be had then, and a witness that is there still counts. */
 int pop3_policy_files_open(struct mail_user *user,
 			   struct pop3_policy_files **files_r,
 			   const char **error_r);
+/* Creates the directory for BOX, the open INBOX, which itself may have had no
+   use for it. 0, or -1 and *error_r. */
+int pop3_policy_files_mkdir(struct mailbox *box, const char **error_r);
 /* Releases all locks and closes. NULL is fine. */
 void pop3_policy_files_close(struct pop3_policy_files **files);
 

@@ -124,10 +124,13 @@ static bool gate_run_lines(struct pop3_policy_gate *gate)
 	size_t size;
 
 	for (;;) {
-		data = i_stream_get_data(gate->istream.parent, &size);
-		if (!gate_pass_lines(gate, data, size) || gate->passed > 0 ||
-		    gate_host_is_busy(gate->session) ||
+		/* a line that the host is shown it runs at once, whatever
+		   command of ours is still answering */
+		if (gate_host_is_busy(gate->session) ||
 		    client->output->closed)
+			return ran;
+		data = i_stream_get_data(gate->istream.parent, &size);
+		if (!gate_pass_lines(gate, data, size) || gate->passed > 0)
 			return ran;
 		ran = TRUE;
 		(void)gate_run_line(gate, data, gate_line_len(data, size));

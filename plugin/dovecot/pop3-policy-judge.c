@@ -35,8 +35,8 @@ int pop3_policy_judge_open(struct mail_user *user, struct mailbox **box_r,
 
 int pop3_policy_judge(struct pop3_policy_maildrop *md, struct mailbox *box,
 		      struct mailbox_transaction_context *trans,
-		      const struct pp_state *state, const char *deleted_flag,
-		      uint64_t now, GArray **verdicts_r, bool *clock_back_r,
+		      const struct pp_state *state, uint64_t now,
+		      GArray **verdicts_r, bool *clock_back_r,
 		      const char **error_r)
 {
 	struct pp_mailbox_now mailbox;
@@ -48,7 +48,7 @@ int pop3_policy_judge(struct pop3_policy_maildrop *md, struct mailbox *box,
 	if (pp_mailbox_changed(state, &mailbox))
 		return 0;
 	messages = pop3_policy_mailbox_messages(box, trans, md->set->protect,
-						deleted_flag, error_r);
+						state->hidden_flag, error_r);
 	if (messages == NULL)
 		return -1;
 	*verdicts_r = pp_retention_judge(state, &md->set->policy,

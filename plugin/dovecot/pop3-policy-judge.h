@@ -23,8 +23,8 @@ int pop3_policy_judge_open(struct mail_user *user, struct mailbox **box_r,
    that STATE knows, -1 and *error_r. */
 int pop3_policy_judge(struct pop3_policy_maildrop *md, struct mailbox *box,
 		      struct mailbox_transaction_context *trans,
-		      const struct pp_state *state, const char *deleted_flag,
-		      uint64_t now, GArray **verdicts_r, bool *clock_back_r,
+		      const struct pp_state *state, uint64_t now,
+		      GArray **verdicts_r, bool *clock_back_r,
 		      const char **error_r);
 
 /* MAIL's UIDL by STATE, or with `host` by the host; "-" where that cannot be

@@ -174,8 +174,15 @@ void pop3_policy_login_begin(struct pop3_policy_session *session)
 static void login_look(struct pop3_policy_session *session)
 {
 	const char *error;
+	struct mailbox *box = session->client->mailbox;
 	int ret = pop3_policy_maildrop_files(session->md, &error);
 
+	if (ret == 0 && box != NULL) {
+		/* dbox has no use for a control directory of its own */
+		ret = pop3_policy_files_mkdir(box, &error);
+		if (ret == 0)
+			ret = pop3_policy_maildrop_files(session->md, &error);
+	}
 	if (ret > 0) {
 		ret = pop3_policy_files_look(session->md->files,
 					     &session->look_deadline, &error);
@@ -270,11 +277,13 @@ static int login_flush_start(struct pop3_policy_session *session)
 		return 1;
 	}
 	/* INBOX may have been created only now */
-	login_look(session);
+	if (session->md->files == NULL)
+		login_look(session);
 	reply = pop3_policy_decide(session);
 	if (reply != NULL)
 		return login_refuse(session, reply);
 	session->accepted = TRUE;
+	pop3_policy_grace_login(session);
 	(void)hold_release(session, FALSE);
 	hold_remove(session, hold);
 	o_stream_set_flush_callback(session->client->output, login_flush,

@@ -6,6 +6,7 @@
    are they installed: precaching in imap or lmtp must not wait for a dict. */
 #include "pop3-policy-compat.h"
 #include "array.h"
+#include "ioloop.h"
 #include "istream.h"
 #include "mail-index.h"
 #include "mail-storage-private.h"
@@ -146,6 +147,28 @@ pop3_policy_mail_get_stream(struct mail *_mail, bool get_body,
 	return 0;
 }
 
+/* At QUIT the host only hides what the client DELEd: its grace begins. Noted
+   here, by UID: after QUIT the view is another one, in which the numbers that
+   the client used may be others' or nobody's. */
+static void
+pop3_policy_mail_update_keywords(struct mail *_mail,
+				 enum modify_type modify_type,
+				 struct mail_keywords *keywords)
+{
+	struct mail_private *mail = (struct mail_private *)_mail;
+	struct pop3_policy_mail *pmail = MAIL_CONTEXT(mail);
+	struct pop3_policy_session *session =
+		pop3_policy_session_get(_mail->box->storage->user);
+
+	if (session != NULL && session->client != NULL &&
+	    keywords == session->client->deleted_kw &&
+	    modify_type == MODIFY_ADD) {
+		pp_runs_set(session->deleted, _mail->uid, _mail->uid,
+			    ioloop_time);
+	}
+	pmail->module_ctx.super.update_keywords(_mail, modify_type, keywords);
+}
+
 static int
 pop3_policy_mail_get_special(struct mail *_mail, enum mail_fetch_field field,
 			     const char **value_r)
@@ -188,6 +211,7 @@ void pop3_policy_mail_allocated(struct mail *_mail)
 	mail->vlast = &pmail->module_ctx.super;
 	v->close = pop3_policy_mail_close;
 	v->get_stream = pop3_policy_mail_get_stream;
+	v->update_keywords = pop3_policy_mail_update_keywords;
 	v->get_special = pop3_policy_mail_get_special;
 	MODULE_CONTEXT_SET(mail, pop3_policy_mail_module, pmail);
 }

@@ -10,6 +10,8 @@
 
 #define KEY_STATE "state"
 #define KEY_USAGE "usage/now"
+/* days that are looked for at once, when a new one begins */
+#define USAGE_EXPIRE_MAX 32
 
 int pop3_policy_maildrop_init(struct mail_user *user,
 			      struct pop3_policy_maildrop **md_r,
@@ -22,7 +24,7 @@ int pop3_policy_maildrop_init(struct mail_user *user,
 		return 0;
 	md = p_new(user->pool, struct pop3_policy_maildrop, 1);
 	md->user = user;
-	md->set = set;
+	md->set = md->base_set = set;
 	*md_r = md;
 	md->store = pop3_policy_store_init(user, set, error_r);
 	return md->store == NULL ? -1 : 1;
@@ -80,6 +82,17 @@ maildrop_load_chunks(struct pop3_policy_maildrop *md,
 	return PP_LOOKUP_FOUND;
 }
 
+/* The user's own policy came with the state. Sessions that go on have what was
+   in force before: it is not freed. */
+static void maildrop_apply_policy(struct pop3_policy_maildrop *md,
+				  const char *policy)
+{
+	if (null_strcmp(policy, md->own_policy) == 0)
+		return;
+	md->own_policy = p_strdup(md->user->pool, policy);
+	md->set = pop3_policy_own_apply(md->user, md->base_set, policy);
+}
+
 enum pp_lookup
 pop3_policy_maildrop_parse(struct pop3_policy_maildrop *md,
 			   const struct pop3_policy_deadline *deadline,
@@ -101,10 +114,12 @@ pop3_policy_maildrop_parse(struct pop3_policy_maildrop *md,
 	if (chunks > 0)
 		ret = maildrop_load_chunks(md, deadline, state, chunks,
 					   error_r);
-	if (ret == PP_LOOKUP_FOUND)
+	if (ret == PP_LOOKUP_FOUND) {
+		maildrop_apply_policy(md, state->policy);
 		*state_r = state;
-	else
+	} else {
 		pp_state_free(state);
+	}
 	return ret;
 }
 
@@ -144,7 +159,7 @@ static int maildrop_read(struct pop3_policy_maildrop *md,
 			 struct pop3_policy_change *change,
 			 const char **error_r)
 {
-	const char *keys[2], *values[2];
+	const char *keys[2], *values[2], *usage_error;
 	unsigned int count = 0;
 
 	if (want_state)
@@ -157,8 +172,14 @@ static int maildrop_read(struct pop3_policy_maildrop *md,
 		return -1;
 	if (want_usage &&
 	    maildrop_parse_usage(values[count-1], &change->usage,
-				 error_r) < 0)
-		return -1;
+				 &usage_error) < 0) {
+		/* counters are no reason to lose what was retrieved */
+		e_error(md->user->event, "pop3-policy: The stored value cannot "
+			"be read: priv/pop3-policy/%s (it is not overwritten; "
+			"what is to be counted is logged for doveadm pop3 "
+			"usage replay)", usage_error);
+		change->usage_unreadable = TRUE;
+	}
 	if (!want_state)
 		return 0;
 	switch (pop3_policy_maildrop_parse(md, deadline, values[0],
@@ -240,37 +261,133 @@ static void maildrop_write_usage(struct pop3_policy_change *change)
 	pop3_policy_change_write(change, KEY_USAGE, doc);
 }
 
+/* A witness is written after the commit: before it, nothing is known to be
+   stored. But once the maildrop may have exceptions it must not say that there
+   are none, whatever becomes of this process or of the commit's answer. */
+static int maildrop_withdraw_plain(struct pop3_policy_maildrop *md,
+				   const struct pp_state *state,
+				   const char **error_r)
+{
+	struct pp_witness old, new;
+
+	pop3_policy_files_read_witness(md->files, &old);
+	pp_witness_from_state(state, &new);
+	if (old.status != PP_WITNESS_THERE || !old.plain || new.plain)
+		return 0;
+	old.plain = FALSE;
+	return pop3_policy_files_write_witness(md->files, &old, error_r);
+}
+
+/* A day that is filed only now can be too old at once. */
+static void maildrop_drop_filed(GArray *filed, const char *name)
+{
+	guint i;
+
+	for (i = 0; i < filed->len; i++) {
+		if (strcmp(g_array_index(filed, struct pp_usage_filed, i).name,
+			   name) == 0) {
+			g_array_remove_index(filed, i);
+			return;
+		}
+	}
+}
+
+/* Keys of days that are too old go when a new day begins. Not all dicts can
+   iterate, or unset what is not there: they are looked up by name. */
+static int maildrop_expire_usage(struct pop3_policy_maildrop *md,
+				 const struct pop3_policy_deadline *deadline,
+				 struct pop3_policy_change *change,
+				 const char **error_r)
+{
+	g_autoptr(GPtrArray) names = pp_usage_expire(change->usage,
+		md->set->usage_keep_days, USAGE_EXPIRE_MAX);
+	const char **keys = t_new(const char *, names->len + 1);
+	const char **values = t_new(const char *, names->len + 1);
+	guint i;
+
+	for (i = 0; i < names->len; i++) {
+		keys[i] = t_strconcat("usage/", g_ptr_array_index(names, i),
+				      NULL);
+	}
+	if (names->len > 0 &&
+	    pop3_policy_store_lookup(md->store, pool_datastack_create(),
+				     deadline, keys, names->len, values,
+				     error_r) < 0)
+		return -1;
+	for (i = 0; i < names->len; i++) {
+		if (values[i] != NULL)
+			pop3_policy_change_write(change, keys[i], NULL);
+		maildrop_drop_filed(change->filed,
+				    g_ptr_array_index(names, i));
+	}
+	return 0;
+}
+
+static void maildrop_write_witness(struct pop3_policy_maildrop *md,
+				   const struct pp_state *state)
+{
+	struct pp_witness old, new;
+	const char *error;
+
+	pop3_policy_files_read_witness(md->files, &old);
+	pp_witness_from_state(state, &new);
+	/* what was shown without being stored, until it is */
+	if (old.status == PP_WITNESS_THERE && old.shown > state->mark &&
+	    old.uidvalidity == new.uidvalidity)
+		new.shown = old.shown;
+	if (pop3_policy_files_write_witness(md->files, &new, &error) < 0) {
+		e_error(md->user->event, "pop3-policy: The witness was not "
+			"written: %s (if the dict is lost, this maildrop "
+			"cannot be protected)", error);
+	}
+}
+
 static int maildrop_commit(struct pop3_policy_maildrop *md,
 			   const struct pop3_policy_deadline *deadline,
 			   struct pop3_policy_change *change,
 			   const char **error_r)
 {
-	struct pp_witness witness;
-	const char *error;
 	unsigned int count;
 
 	if (change->state_changed)
 		maildrop_write_state(md, change);
+	if (change->usage_changed && change->filed->len > 0 &&
+	    maildrop_expire_usage(md, deadline, change, error_r) < 0)
+		return -1;
 	if (change->usage_changed)
 		maildrop_write_usage(change);
 	count = array_count(&change->writes);
 	if (count == 0)
 		return 0;
+	if (change->state_changed &&
+	    maildrop_withdraw_plain(md, *change->state, error_r) < 0)
+		return -1;
 	if (pop3_policy_store_commit(md->store, deadline,
 				     array_front(&change->writes), count,
 				     error_r) < 0)
 		return -1;
-	if (change->state_changed) {
-		pp_witness_from_state(*change->state, &witness);
-		if (pop3_policy_files_write_witness(md->files, &witness,
-						    &error) < 0) {
-			e_error(md->user->event, "pop3-policy: "
-				"The witness was not written: %s (if the dict "
-				"is lost, this maildrop cannot be protected)",
-				error);
-		}
-	}
+	if (change->state_changed)
+		maildrop_write_witness(md, *change->state);
 	return 1;
+}
+
+void pop3_policy_maildrop_shown(struct pop3_policy_maildrop *md,
+				const struct pop3_policy_deadline *deadline,
+				guint32 uid)
+{
+	struct pp_witness witness;
+	const char *error;
+
+	if (md->files == NULL ||
+	    pop3_policy_files_lock(md->files, deadline, &error) < 0)
+		return;
+	pop3_policy_files_read_witness(md->files, &witness);
+	if (witness.status == PP_WITNESS_THERE && witness.shown < uid) {
+		witness.shown = uid;
+		(void)pop3_policy_files_write_witness(md->files, &witness,
+						      &error);
+	}
+	pop3_policy_files_unlock(md->files);
 }
 
 static int

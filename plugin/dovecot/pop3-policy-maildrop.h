@@ -17,7 +17,10 @@ struct mail_user;
 
 struct pop3_policy_maildrop {
 	struct mail_user *user;
-	const struct pop3_policy_settings *set;
+	/* what is in force, and without the user's own policy, which was
+	   OWN_POLICY (or NULL) when SET was made of it */
+	const struct pop3_policy_settings *set, *base_set;
+	const char *own_policy;
 	struct pop3_policy_store *store;
 	/* NULL until pop3_policy_maildrop_files() found the directory */
 	struct pop3_policy_files *files;
@@ -53,7 +56,9 @@ pop3_policy_maildrop_load(struct pop3_policy_maildrop *md,
    *error_r. It may add writes of its own (ledger chunks). */
 struct pop3_policy_change {
 	struct pp_state **state;
-	struct pp_usage *usage;		/* NULL if not asked for */
+	struct pp_usage *usage;		/* NULL if not asked for, or: */
+	/* it cannot be read, which was logged: nothing is counted */
+	bool usage_unreadable;
 	GArray *filed;			/* struct pp_usage_filed */
 	ARRAY(struct pop3_policy_write) writes;
 	/* set by the callback: which of the two documents changed */
@@ -79,5 +84,12 @@ int pop3_policy_maildrop_change(struct pop3_policy_maildrop *md,
 				bool want_state, bool want_usage,
 				pop3_policy_change_callback_t *callback,
 				void *context, const char **error_r);
+
+/* Notes in the witness that UIDs up to UID were shown by the open rule although
+   nothing could be stored. What fails here is not told: the dict's failure
+   was. */
+void pop3_policy_maildrop_shown(struct pop3_policy_maildrop *md,
+				const struct pop3_policy_deadline *deadline,
+				guint32 uid);
 
 #endif

@@ -37,6 +37,7 @@ struct removal {
 	GArray *verdicts;
 	GArray *gone;		/* struct removal_gone */
 	struct pp_counters counters;
+	bool usage_unreadable;
 };
 
 static struct pop3_policy_deadline removal_dict_deadline(struct removal *r)
@@ -225,6 +226,7 @@ removal_change_callback(struct pop3_policy_change *change, void *context,
 				     &r->counters, r->params->now,
 				     change->filed);
 	}
+	r->usage_unreadable = change->usage_unreadable;
 	return change->state_changed || change->usage_changed ? 1 : 0;
 }
 
@@ -233,24 +235,24 @@ static int removal_commit(struct removal *r, const char **error_r)
 	struct pop3_policy_deadline deadline = removal_dict_deadline(r);
 	bool usage = r->md->set->usage && !r->result->dry_run &&
 		!pp_counters_is_zero(&r->counters);
-	g_autofree char *numbers = NULL;
+	g_autofree char *line = NULL;
 	const char *error;
+	int ret;
 
 	if (r->params->read_only)
 		return 0;
 	if (r->result->dry_run)
 		i_zero(&r->counters);
-	if (pop3_policy_maildrop_change(r->md, &deadline, TRUE, usage,
-					removal_change_callback, r,
-					&error) >= 0)
-		return 0;
-	if (usage) {
-		numbers = pp_counters_print(&r->counters, ' ');
-		e_error(r->event, "usage not stored, to be replayed: "
-			"user=%s session=%s ended=%"PRIu64" %s",
-			r->md->user->username, removal_usage_id(r),
-			r->params->now, numbers);
+	ret = pop3_policy_maildrop_change(r->md, &deadline, TRUE, usage,
+					  removal_change_callback, r, &error);
+	if (usage && (ret < 0 || r->usage_unreadable)) {
+		line = pp_usage_line_print(r->md->user->username,
+					   removal_usage_id(r),
+					   r->params->now, &r->counters);
+		e_error(r->event, "%s", line);
 	}
+	if (ret >= 0)
+		return 0;
 	*error_r = t_strdup_printf("Commit failed: %s", error);
 	return -1;
 }
@@ -278,8 +280,8 @@ static int removal_judged(struct removal *r, const char **error_r)
 
 	r->trans = mailbox_transaction_begin(r->box, 0, "pop3-policy removal");
 	ret = pop3_policy_judge(r->md, r->box, r->trans, r->state,
-				r->params->deleted_flag, r->params->now,
-				&r->verdicts, &r->result->clock_back, error_r);
+				r->params->now, &r->verdicts,
+				&r->result->clock_back, error_r);
 	if (ret <= 0) {
 		r->result->changed = ret == 0;
 		mailbox_transaction_rollback(&r->trans);
@@ -307,6 +309,14 @@ static int removal_judged(struct removal *r, const char **error_r)
 	return r->allowed > 0 && r->gone->len > 0 ? 1 : 0;
 }
 
+static bool removal_is_off(const struct removal *r)
+{
+	const struct pop3_policy_settings *set = r->md->set;
+
+	return !pp_policy_has_rules(&set->policy) ||
+		(set->removal == POP3_POLICY_REMOVAL_NO && !r->params->dry_run);
+}
+
 /* The state, if there is something to do. 1, 0, or -1 and *error_r. */
 static int removal_load(struct removal *r, const char **error_r)
 {
@@ -322,6 +332,11 @@ static int removal_load(struct removal *r, const char **error_r)
 	case PP_LOOKUP_DAMAGED:
 		return -1;
 	}
+	/* by what the user's own policy is by now */
+	if (removal_is_off(r))
+		return 0;
+	r->result->dry_run = r->params->dry_run ||
+		r->md->set->removal == POP3_POLICY_REMOVAL_DRY_RUN;
 	return r->params->force || r->batches > 0 ||
 		pp_retention_is_due(r->state, &r->md->set->policy,
 				    r->params->now) ? 1 : 0;
@@ -408,19 +423,21 @@ int pop3_policy_removal_run(struct pop3_policy_maildrop *md,
 			    struct pop3_policy_removal_result *result_r,
 			    const char **error_r)
 {
-	const struct pop3_policy_settings *set = md->set;
 	struct removal r = {
 		.md = md, .params = params, .result = result_r
 	};
 	int ret;
 
 	i_zero(result_r);
-	result_r->dry_run = params->dry_run ||
-		set->removal == POP3_POLICY_REMOVAL_DRY_RUN;
-	if (!pp_policy_has_rules(&set->policy) ||
-	    (set->removal == POP3_POLICY_REMOVAL_NO && !params->dry_run)) {
-		result_r->skipped = TRUE;
-		return 0;
+	/* the configuration says so, but the user's own policy may differ */
+	if (removal_is_off(&r)) {
+		ret = removal_load(&r, error_r);
+		pp_state_free(r.state);
+		r.state = NULL;
+		if (ret <= 0) {
+			result_r->skipped = ret == 0;
+			return ret;
+		}
 	}
 	ret = pop3_policy_maildrop_files(md, error_r);
 	if (ret <= 0) {

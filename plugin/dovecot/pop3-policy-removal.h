@@ -20,8 +20,6 @@ struct pop3_policy_removal_params {
 	/* for log lines and events: "session" or "run", and its id */
 	const char *by, *id;
 	uint64_t now;
-	/* pop3_deleted_flag, or NULL */
-	const char *deleted_flag;
 	/* stop after this; 0 = no bound */
 	unsigned int budget_msecs;
 	/* called between batches; TRUE: stop. NULL: never */

@@ -7,7 +7,6 @@
 #include "hostpid.h"
 #include "ioloop.h"
 #include "istream.h"
-#include "mail-index.h"
 #include "mail-storage-private.h"
 #include "mail-user.h"
 #include "ostream.h"
@@ -15,30 +14,13 @@
 #include "pop3-policy-mailbox.h"
 #include "pop3-policy-session.h"
 
-/* What the client DELEd, as runs, where the host only hides it: its grace
-   begins. */
-static void session_note_hidden(struct pop3_policy_session *session)
-{
-	struct client *client = session->client;
-	uint32_t msgnum, seq, uid;
-
-	for (msgnum = 0; msgnum < client->messages_count; msgnum++) {
-		if ((client->deleted_bitmask[msgnum / CHAR_BIT] &
-		     (1 << (msgnum % CHAR_BIT))) == 0)
-			continue;
-		seq = msgnum < client->msgnum_to_seq_map_count ?
-			client->msgnum_to_seq_map[msgnum] : msgnum + 1;
-		mail_index_lookup_uid(client->mailbox->view, seq, &uid);
-		pp_runs_set(session->deleted, uid, uid, ioloop_time);
-	}
-}
-
 /* The host is about to take the client apart: what it knows is taken over. */
 static void session_note_end(struct pop3_policy_session *session)
 {
 	struct client *client = session->client;
 	uint64_t *values = session->counters.value;
 
+	session->listed_messages = client->messages_count;
 	values[PP_SESSIONS] = 1;
 	if (!client->quit_seen)
 		values[PP_SESSIONS_ABORTED] = 1;
@@ -49,11 +31,10 @@ static void session_note_end(struct pop3_policy_session *session)
 	values[PP_IN_BYTES] = client->input->v_offset;
 	values[PP_OUT_BYTES] = client->output->offset -
 		o_stream_get_buffer_used_size(client->output);
-	if (client->delete_success && client->deleted_count > 0) {
+	if (client->delete_success)
 		values[PP_DELE_COUNT] = client->deleted_count;
-		if (client->set->parsed_delete_type == POP3_DELETE_TYPE_FLAG)
-			session_note_hidden(session);
-	}
+	else
+		pp_runs_unset(session->deleted, 1, PP_UID_MAX);
 	if (client->mailbox != NULL && client->mailbox->view != NULL) {
 		session->messages =
 			pop3_policy_mailbox_count_upto(client->mailbox,
@@ -91,7 +72,8 @@ pop3_policy_session_create(struct client *client,
 	session->id = client->user->session_id != NULL ?
 		i_strdup(client->user->session_id) :
 		i_strdup_printf("%s.%"PRIdTIME_T, my_pid, ioloop_time);
-	if (client->set->pop3_deleted_flag[0] != '\0') {
+	if (client->set->pop3_deleted_flag[0] != '\0' &&
+	    strlen(client->set->pop3_deleted_flag) <= PP_FLAG_MAX_BYTES) {
 		session->deleted_flag =
 			i_strdup(client->set->pop3_deleted_flag);
 	}

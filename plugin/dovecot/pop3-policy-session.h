@@ -74,6 +74,8 @@ struct pop3_policy_session {
 	bool new_stored;
 	/* one line a session and cause */
 	bool failure_logged;
+	/* up to this UID messages were shown by the open rule in an outage */
+	uint32_t shown_unstored;
 	/* the highest UID in this session's view, and what is at or below */
 	uint32_t highest_uid, messages;
 
@@ -82,7 +84,8 @@ struct pop3_policy_session {
 	/* facts */
 	ARRAY(struct pop3_policy_fetched) fetched;
 	struct pp_runs *retrieved, *deleted;
-	uint32_t deleted_messages;
+	/* how many messages the client was shown */
+	uint32_t listed_messages;
 	struct pp_counters counters;
 };
 
@@ -158,6 +161,16 @@ GArray *pop3_policy_book_read(struct pop3_policy_maildrop *md,
 void pop3_policy_store_new(struct pop3_policy_session *session);
 /* The client is gone: merge and commit, removal, events. */
 void pop3_policy_close(struct pop3_policy_session *session);
+
+/* -- grace after DELE (pop3-policy-grace.c) -- */
+/* The session was let in: tells which of its user's settings contradict each
+   other or the host's, and what is in force instead. */
+void pop3_policy_grace_login(struct pop3_policy_session *session);
+/* The client is gone: where it DELEd nearly all, the grace is doubled. */
+void pop3_policy_grace_close(struct pop3_policy_session *session);
+/* Notes in STATE the flag by which the host hides. TRUE if it changed. */
+bool pop3_policy_grace_note_flag(struct pop3_policy_session *session,
+				 struct pp_state *state);
 
 /* -- gate (pop3-policy-gate.c) -- */
 /* Puts the gate in front of the client's input. */

@@ -45,6 +45,9 @@ struct pop3_policy_settings {
 	/* 0: for ever */
 	unsigned int usage_keep_days;
 	bool capa;
+	/* a retention setting has a bad value: whatever else says so, nothing
+	   is removed */
+	bool removal_blocked;
 };
 
 /* Reads USER's settings, allocated from its pool. Returns 1 if ok, 0 if no
@@ -62,5 +65,21 @@ int pop3_policy_settings_get(struct mail_user *user,
    dict_deinit(). */
 int pop3_policy_settings_open_dict(struct mail_user *user, bool ledger,
 				   struct dict **dict_r, const char **error_r);
+
+/* -- the user's own policy (`doveadm pop3 policy`): "name=value;...", kept in
+   the state. Names are those of retention's settings, without "pop3_policy_".
+   It stands above the configuration and below userdb fields. -- */
+/* Returns 0 if NAME may be set to VALUE, -1 and *error_r. */
+int pop3_policy_own_check(const char *name, const char *value,
+			  const char **error_r);
+/* TRUE if a userdb field of USER says what NAME is. */
+bool pop3_policy_own_is_overridden(const struct mail_user *user,
+				   const char *name);
+/* BASE with POLICY (NULL: none) on top of it, from USER's pool. What cannot be
+   read there removes nothing, and is logged. */
+const struct pop3_policy_settings *
+pop3_policy_own_apply(struct mail_user *user,
+		      const struct pop3_policy_settings *base,
+		      const char *policy);
 
 #endif

@@ -33,6 +33,10 @@ struct sight {
 	/* the validity for what cannot have the text it should have; 0: not
 	   chosen yet */
 	uint32_t other_validity;
+	/* the open rule's validity, and whether some text is one that the rule
+	   would yield for mail still to come */
+	uint32_t open_validity;
+	bool open_taken;
 	unsigned int replaced;
 };
 
@@ -131,11 +135,14 @@ static int sight_collect(struct sight *sight, struct mailbox *box,
 	struct sight_entry *entry;
 	struct mail *mail;
 	const char *text;
-	uint32_t seq1, seq2;
+	uint32_t upto = sight->state->mark, seq1, seq2;
 	int ret = 0;
 
-	if (!mail_index_lookup_seq_range(box->view, sight->state->mark + 1,
-					 (uint32_t)-1, &seq1, &seq2))
+	/* what was shown by the open rule in an outage keeps that UIDL */
+	if (!sight->first)
+		upto = I_MAX(upto, sight->session->shown_unstored);
+	if (!mail_index_lookup_seq_range(box->view, upto + 1, (uint32_t)-1,
+					 &seq1, &seq2))
 		return 0;
 	args = mail_search_build_init();
 	mail_search_build_add_seqset(args, seq1, seq2);
@@ -206,6 +213,8 @@ static void sight_set(struct sight *sight, const struct sight_entry *entry,
 
 	if (pp_uidl_is_rule_shape(text, &uid, &validity)) {
 		pp_state_use_validity(state, validity);
+		if (validity == sight->open_validity)
+			sight->open_taken = TRUE;
 		i_zero(&seg);
 		seg.first = seg.last = entry->uid;
 		seg.old_first = uid;
@@ -263,7 +272,7 @@ static void sight_apply(struct sight *sight)
 		i_unreached();
 	i_zero(&rule);
 	rule.last = PP_UID_MAX;
-	rule.validity = validity;
+	rule.validity = sight->open_validity = validity;
 	sight_take_known(sight);
 	sight_note_validities(sight);
 	array_foreach(&sight->entries, entry) {
@@ -282,7 +291,8 @@ static void sight_apply(struct sight *sight)
 			sight_replace(sight, entry);
 	}
 	entry = array_back(&sight->entries);
-	if (state->high_validity > validity && entry->uid < PP_UID_MAX - 1) {
+	if ((state->high_validity > validity || sight->open_taken) &&
+	    entry->uid < PP_UID_MAX - 1) {
 		(void)pp_state_open_rule(state, entry->uid + 1,
 			sight->session->client->uid_validity);
 	}

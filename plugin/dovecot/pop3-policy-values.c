@@ -10,6 +10,8 @@
 #include "pop3-policy-settings.h"
 #include "pop3-policy-setting-defines.h"
 
+#define OWN_PREFIX "pop3_policy_"
+
 /* What happens instead where a value is bad. */
 enum instead {
 	INSTEAD_DEFAULT,
@@ -293,10 +295,106 @@ void pop3_policy_values_apply(struct mail_user *user,
 		}
 	} T_END;
 
+	set->removal_blocked = no_removal;
 	if (no_removal)
 		set->removal = POP3_POLICY_REMOVAL_NO;
 	if (no_delay)
 		set->login_delay_secs = 0;
 	if (keep_usage)
 		set->usage_keep_days = 0;
+}
+
+/* Retention's settings are those that a bad value switches off. */
+static const struct setting_row *own_row(const char *name)
+{
+	for (unsigned int i = 0; i < N_ELEMENTS(setting_rows); i++) {
+		if (strcmp(setting_rows[i].name + strlen(OWN_PREFIX),
+			   name) == 0 &&
+		    setting_rows[i].instead == INSTEAD_NO_REMOVAL)
+			return &setting_rows[i];
+	}
+	return NULL;
+}
+
+int pop3_policy_own_check(const char *name, const char *value,
+			  const char **error_r)
+{
+	const struct setting_row *row = own_row(name);
+	struct pop3_policy_settings scratch;
+	const char *error;
+
+	if (row == NULL) {
+		*error_r = t_strdup_printf("There is no setting of retention "
+					   "called %s", name);
+		return -1;
+	}
+	if (strchr(value, ';') != NULL) {
+		*error_r = t_strdup_printf("%s=%s: must not have a ;", name,
+					   value);
+		return -1;
+	}
+	if (row->parse(value, pool_datastack_create(),
+		       PTR_OFFSET(&scratch, row->dest_offset), &error) < 0) {
+		*error_r = t_strdup_printf("%s=%s: %s", name, value, error);
+		return -1;
+	}
+	return 0;
+}
+
+bool pop3_policy_own_is_overridden(const struct mail_user *user,
+				   const char *name)
+{
+	const char *const *fields = user->userdb_fields;
+	const char *full = t_strconcat(OWN_PREFIX, name, "=", NULL);
+
+	if (fields == NULL)
+		return FALSE;
+	for (; *fields != NULL; fields++) {
+		if (strncmp(*fields, full, strlen(full)) == 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+static void own_apply_one(struct mail_user *user, const char *field,
+			  struct pop3_policy_settings *set)
+{
+	const char *value = strchr(field, '='), *name, *error;
+	const struct setting_row *row;
+
+	name = value == NULL ? field : t_strdup_until(field, value++);
+	if (pop3_policy_own_is_overridden(user, name))
+		return;
+	row = own_row(name);
+	if (row != NULL && value != NULL &&
+	    row->parse(value, user->pool, PTR_OFFSET(set, row->dest_offset),
+		       &error) == 0)
+		return;
+	/* checked when it was set: another version's */
+	e_error(user->event, "pop3-policy: User %s: The user's own policy "
+		"cannot be read: %s (nothing is removed; see doveadm pop3 "
+		"policy unset)", user->username, field);
+	set->removal_blocked = TRUE;
+}
+
+const struct pop3_policy_settings *
+pop3_policy_own_apply(struct mail_user *user,
+		      const struct pop3_policy_settings *base,
+		      const char *policy)
+{
+	struct pop3_policy_settings *set;
+	const char *const *fields;
+
+	if (policy == NULL)
+		return base;
+	set = p_new(user->pool, struct pop3_policy_settings, 1);
+	*set = *base;
+	fields = t_strsplit(policy, ";");
+	for (; *fields != NULL; fields++) {
+		if (**fields != '\0')
+			own_apply_one(user, *fields, set);
+	}
+	if (set->removal_blocked)
+		set->removal = POP3_POLICY_REMOVAL_NO;
+	return set;
 }

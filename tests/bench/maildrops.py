@@ -55,9 +55,11 @@ def give(path, uid):
 
 def copy_tree(source, target):
     """Mail as hard links, but what Dovecot changes in place as copies."""
+    same = os.stat(source).st_dev == os.stat(os.path.dirname(target)).st_dev
+
     def copy(src, dst):
         name = os.path.basename(src)
-        if name.startswith("dovecot") or name.endswith(".log"):
+        if not same or name.startswith("dovecot") or name.endswith(".log"):
             return shutil.copy2(src, dst)
         os.link(src, dst)
         return dst

@@ -4,6 +4,7 @@
 # What is measured and how: CPU time of a server's processes, and a client
 # that does not wait for the kernel.
 
+import contextlib
 import glob
 import os
 import socket
@@ -92,7 +93,7 @@ def _cpu_once(server):
         try:
             with open(path + "/schedstat", encoding="ascii") as file:
                 total += int(file.read().split()[0]) / 1e9
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             pass
     return total
 
@@ -126,6 +127,31 @@ class Timer:
         self.wall = time.perf_counter() - self._wall
         if self.server is not None:
             self.cpu = cpu_secs(self.server) - self._cpu
+
+
+@contextlib.contextmanager
+def processors_apart(servers):
+    """The client has a processor of its own: else the kernel likes to wake it
+    up on the server's, where it waits until the server has nothing to do."""
+    usable = sorted(os.sched_getaffinity(0))
+    if len(usable) < 2:
+        yield
+        return
+    _move(servers, usable[:-1])
+    os.sched_setaffinity(0, usable[-1:])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, usable)
+        _move(servers, usable)
+
+
+def _move(servers, processors):
+    for path in [p for server in servers for p in _processes(server)]:
+        try:
+            os.sched_setaffinity(int(path[6:]), processors)
+        except ProcessLookupError:
+            pass
 
 
 def take_turns(sides, rounds, work):

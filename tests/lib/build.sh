@@ -28,7 +28,7 @@ build()
 	mkdir "/mnt/$dir"
 	cd "/mnt/$dir" || return 1
 	quiet "configure${*:+ $*}" ../source/configure "$@" || return 1
-	quiet "make${*:+ $*}" make -j"$(nproc)"
+	quiet "make in $dir" make -j"$(nproc)"
 }
 
 # Where Dovecot looks for modules is compiled in. In this mount namespace, and

@@ -12,7 +12,9 @@ import os
 import poplib
 import pwd
 import shutil
+import socketserver
 import subprocess
+import threading
 
 PASSWORD = "secret"
 # Long enough for a loaded machine: reached only by what is broken.
@@ -138,18 +140,48 @@ class Mpop(Client):
         self.call("mpop", "-Q", "-C", self.path("rc"))
 
 
+class Lmtp(socketserver.StreamRequestHandler):
+    """Takes what it is given: the server has the function deliver(text)."""
+    REPLIES = {b"LHLO": b"250-sink\r\n250 8BITMIME", b"DATA": b"354 go",
+               b"QUIT": b"221 bye"}
+
+    def handle(self):
+        self.reply(b"220 sink LMTP")
+        while True:
+            command = self.rfile.readline()[:4].upper()
+            if command == b"":
+                return
+            self.reply(self.REPLIES.get(command, b"250 ok"))
+            if command == b"DATA":
+                self.server.deliver(self.data())
+                self.reply(b"250 ok")
+
+    def reply(self, line):
+        self.wfile.write(line + b"\r\n")
+
+    def data(self):
+        lines = []
+        for line in iter(self.rfile.readline, b".\r\n"):
+            lines.append(line[1:] if line.startswith(b".") else line)
+        return b"".join(lines)
+
+
 class Getmail6(Client):
+    """Delivers by LMTP: its other ways fork a child for each message, and
+    wait for ever for one that ends before they listen."""
     program = "getmail"
 
     def set_up(self):
-        for name in ("cur", "new", "tmp"):
-            os.mkdir(os.path.join(self.inbox, name))
+        self.sink = socketserver.TCPServer(("127.0.0.1", 0), Lmtp)
+        self.sink.deliver = lambda text: self.save(str(self.count()), text)
+        threading.Thread(target=self.sink.serve_forever, daemon=True).start()
         self.write("getmailrc", "[retriever]\ntype = SimplePOP3Retriever\n"
                    "server = 127.0.0.1\nport = %d\nusername = %s\n"
-                   "password = %s\n[destination]\ntype = Maildir\n"
-                   "path = %s/\n[options]\nread_all = false\n"
-                   "delete = false\nverbose = 0\n" % (
-                       self.port, self.user, PASSWORD, self.inbox))
+                   "password = %s\n[destination]\ntype = MDA_lmtp\n"
+                   "host = 127.0.0.1\nport = %d\n[options]\n"
+                   "read_all = false\ndelete = false\nverbose = 0\n" % (
+                       self.port, self.user, PASSWORD,
+                       self.sink.server_address[1]))
 
     def run(self):
         self.call("getmail", "--getmaildir", self.directory)

@@ -462,7 +462,12 @@ class Dovecot:
                "sqlite": "proxy::pop3_policy"}[self.dict]
         # On 2.4 it takes the name of the block that holds the dict.
         name = uri if self.line == "2.3" else "pop3_policy"
-        return self.doveadm("dict", command, "-u", user, name,
+        options = []
+        if self.line == "2.4" and self.dict == "file":
+            # It does not know %{user} there.
+            options = ["-o", "pop3_policy/dict/file/path=" +
+                       self.dict_file(user)]
+        return self.doveadm(*options, "dict", command, "-u", user, name,
                             "priv/pop3-policy/" + key, *values)
 
     def save(self, user, text, mailbox="INBOX"):

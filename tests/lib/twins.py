@@ -180,22 +180,24 @@ def exchange(port, chunks, *, login=b"", tls=False, stls=False, rcvbuf=None,
             client.send(b"STLS\r\n")
             client.until(lambda got: got.count(b"\r\n") == 2, "STLS")
             client.start_tls()
+        # before, there is nobody who could log anybody in
+        client.until(lambda got: b"\r\n" in got, "the greeting")
         if login:
             client.send(login)
             client.until(lambda got: b"+OK Logged in.\r\n" in got, "login")
         for chunk in chunks:
+            client.send(chunk)
             if pause is not None:
                 pause.append(wait_stuck(client.raw))
-            client.send(chunk)
             if step and not client.ended:
                 wait_read(client.raw)
         if shut and not (tls or stls):
+            # before the login is over this would end it
+            client.until(lambda got: got.count(b"\r\n") >= 3, "login")
             try:
                 client.sock.shutdown(socket.SHUT_WR)
             except OSError:
                 pass
-        if pause is not None:
-            pause.append(wait_stuck(client.raw))
         return client.read_all(), client.reset
     finally:
         client.close()
@@ -253,6 +255,7 @@ class Twins:
         (host, host_reset, host_log), (ours, ours_reset, ours_log) = \
             self.run(chunks, **options)
         self.test.assertEqual(host_log, ours_log)
+        self.last_log = ours_log
         if host_reset or ours_reset:
             size = min(len(host), len(ours))
             host, ours = host[:size], ours[:size]

@@ -202,15 +202,15 @@ class OverlongLines(GateTest):
                     with self.subTest(size=size, start=start, before=before):
                         twins.same([before, line + b"\r\nNOOP\r\nQUIT\r\n"],
                                    step=True)
-        got = twins.same([b"UIDL " + b"1" * 9000 + b"\r\n"])
-        self.assertTrue(got.endswith(b"-ERR Input line too long.\r\n"))
+        twins.same([b"UIDL " + b"1" * 9000 + b"\r\n"])
+        self.assertIn("Input line too long", twins.last_log)
 
     def test_too_long_without_an_end(self):
         twins = Twins(self, some_messages())
         for before in (b"", b"UIDL\r\n", b"UIDL\r\nRETR 3\r\nUIDL 1\r\n"):
             with self.subTest(before=before):
-                got = twins.same([before + b"x" * 4000], shut=False)
-                self.assertIn(b"-ERR Input line too long.\r\n", got)
+                twins.same([before + b"x" * 4000], shut=False)
+                self.assertIn("Input line too long", twins.last_log)
 
     def test_too_long_in_pieces(self):
         twins = Twins(self, some_messages())
@@ -251,7 +251,10 @@ class SlowReaders(GateTest):
         for script in ([b"UIDL\r\n", b"NOOP\r\nUIDL\r\n", b"QUIT\r\n"],
                        [b"UIDL\r\nLIST\r\nUIDL 1\r\nUIDL\r\n", b"NOOP\r\n"],
                        [big + b"UIDL\r\n", b"UIDL 2\r\nUIDL\r\n" + big],
-                       [b"UIDL\r\n" * 8 + b"QUIT\r\n"]):
+                       [b"UIDL\r\n" * 8 + b"QUIT\r\n"],
+                       # whichever listing waits, the host's line behind it
+                       # waits too
+                       [b"UIDL\r\nNOOP\r\nSTAT\r\n" * 40 + b"QUIT\r\n"]):
             with self.subTest(script=script):
                 amounts = []
                 got = twins.same(script, rcvbuf=2048, pause=amounts)
@@ -386,15 +389,22 @@ class LoginRefusedByHost(GateTest):
     def test_one_err_in_place_of_ok(self, lock_session, reuse):
         twins = self.broken(lock_session=lock_session, reuse=reuse)
         for script in (b"", b"UIDL\r\nDELE 1\r\nQUIT\r\n" * 100):
-            (host, _, _), (ours, _, _) = twins.run([LOGIN + script], login=b"")
+            (host, host_reset, _), (ours, ours_reset, _) = twins.run(
+                [LOGIN + script], login=b"")
+            self.assertNotIn(b"+OK Logged in.", ours)
+            if host_reset or ours_reset:
+                # hung up with input unread: TCP may lose the last bytes
+                continue
             self.assertIn(b"\r\n-ERR ", host)
             self.assertEqual(host.replace(b"+OK Logged in.\r\n", b""), ours)
 
     def test_with_rawlog_and_stls(self):
         twins = self.broken(rawlog=True, tls=True)
-        (host, _, _), (ours, _, _) = twins.run([LOGIN + b"UIDL\r\n"],
-                                                login=b"", stls=True)
-        self.assertEqual(host.replace(b"+OK Logged in.\r\n", b""), ours)
+        (host, host_reset, _), (ours, ours_reset, _) = twins.run(
+            [LOGIN + b"UIDL\r\n"], login=b"", stls=True)
+        self.assertNotIn(b"+OK Logged in.", ours)
+        if not (host_reset or ours_reset):
+            self.assertEqual(host.replace(b"+OK Logged in.\r\n", b""), ours)
 
     def test_others_are_served(self):
         twins = self.broken(reuse=True)

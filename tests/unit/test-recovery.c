@@ -36,6 +36,7 @@ static struct pp_state *make_state(guint32 count)
 	state->bucket_millis = 1500;
 	state->bucket_time = 399;
 	state->policy = g_strdup("keep_retrieved=5");
+	state->hidden_flag = g_strdup("Hidden");
 	return state;
 }
 
@@ -335,6 +336,7 @@ static void check_rest(const struct row *row, const struct pp_state *state,
 	g_assert_cmpuint(state->bucket_millis, ==, 1500);
 	g_assert_cmpuint(state->bucket_time, ==, 399);
 	g_assert_cmpstr(state->policy, ==, "keep_retrieved=5");
+	g_assert_cmpstr(state->hidden_flag, ==, "Hidden");
 	check_all_uids(state);
 	if (row->outcome == UNMOVED)
 		check_unchanged(row, state);

@@ -32,6 +32,11 @@ static const struct pp_mailbox_id mailbox = { GUID, 1795474171 };
 #define GOLDEN_CHUNK_1 "pp1 uidl 9c2fbb19c7be5c8f" \
 	" prev=0b9357571e4e9284 map=4:2@9.1790000000"
 
+#define GOLDEN_HIDDEN "pp1 state f5c20cf19c3b404b guid=" GUID \
+	" uidvalidity=1795474171 generation=0 mark=0 count=0" \
+	" high=1795474171 clock=1795400000 hidden=$POP3%20%25" \
+	" open=1.1.1795474171"
+
 static gboolean read_state(const char *text, GError **error)
 {
 	guint chunks;
@@ -98,6 +103,21 @@ static void test_golden_new(void)
 	again = test_state_from(GOLDEN_NEW);
 	doc_again = test_encode_whole(again);
 	g_assert_cmpstr(doc_again, ==, GOLDEN_NEW);
+	pp_state_free(state);
+	pp_state_free(again);
+}
+
+/* The flag of hidden messages, which most states do not have. */
+static void test_golden_hidden(void)
+{
+	struct pp_state *state = pp_state_new(&mailbox, 1795400000), *again;
+	g_autofree char *doc = NULL;
+
+	state->hidden_flag = g_strdup("$POP3 %");
+	doc = test_encode_whole(state);
+	g_assert_cmpstr(doc, ==, GOLDEN_HIDDEN);
+	again = test_state_from(GOLDEN_HIDDEN);
+	g_assert_cmpstr(again->hidden_flag, ==, "$POP3 %");
 	pp_state_free(state);
 	pp_state_free(again);
 }
@@ -323,6 +343,8 @@ static void test_fields(void)
 		/* the policy */
 		{ BASE " policy=%-", -1 },
 		{ BASE " policy=%", PP_ERROR_SYNTAX },
+		{ BASE " hidden=x", -1 },
+		{ BASE " hidden=%", PP_ERROR_SYNTAX },
 		/* the map: the open rule never overflows, nor is it above
 		   what is known to be used */
 		{ BASE " open=5.5.9 map=4@1.8", -1 },
@@ -415,14 +437,21 @@ static void test_map_limit(void)
 	}
 }
 
-static void test_policy_limit(void)
+static void check_text_limit(const char *name, gsize max_bytes)
 {
-	g_autofree char *policy = g_strnfill(PP_POLICY_MAX_BYTES + 1, ' ');
-	g_autofree char *escaped = pp_escape(policy);
-	g_autofree char *fields = g_strconcat(BASE, " policy=", escaped, NULL);
+	g_autofree char *text = g_strnfill(max_bytes + 1, ' ');
+	g_autofree char *escaped = pp_escape(text);
+	g_autofree char *fields = g_strdup_printf("%s %s=%s", BASE, name,
+						  escaped);
 	g_autofree char *doc = test_sign("state", fields);
 
 	test_expect_error(read_state, doc, PP_ERROR_LIMIT);
+}
+
+static void test_text_limits(void)
+{
+	check_text_limit("policy", PP_POLICY_MAX_BYTES);
+	check_text_limit("hidden", PP_FLAG_MAX_BYTES);
 }
 
 /* A rule above the highest validity used would be read as damage. */
@@ -443,6 +472,7 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/state-codec/golden-new", test_golden_new);
+	g_test_add_func("/state-codec/golden-hidden", test_golden_hidden);
 	g_test_add_func("/state-codec/golden-full", test_golden_full);
 	g_test_add_func("/state-codec/golden-full-read",
 			test_golden_full_read);
@@ -454,7 +484,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/state-codec/fields", test_fields);
 	g_test_add_func("/state-codec/runs-limit", test_runs_limit);
 	g_test_add_func("/state-codec/map-limit", test_map_limit);
-	g_test_add_func("/state-codec/policy-limit", test_policy_limit);
+	g_test_add_func("/state-codec/text-limits", test_text_limits);
 	g_test_add_func("/state-codec/high-validity", test_high_validity);
 	return g_test_run();
 }

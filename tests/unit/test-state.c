@@ -65,12 +65,14 @@ static void test_copy(void)
 	struct pp_state *state = pp_state_new(&mailbox, 123), *copy;
 
 	state->policy = g_strdup("keep_retrieved=1");
+	state->hidden_flag = g_strdup("Hidden");
 	set_runs(&state->retrieved, "5+9");
 	pp_state_add_shown(state, 3, 33);
 	copy = pp_state_copy(state);
 	pp_state_free(state);
 
 	g_assert_cmpstr(copy->policy, ==, "keep_retrieved=1");
+	g_assert_cmpstr(copy->hidden_flag, ==, "Hidden");
 	assert_runs(copy->retrieved, "5+9");
 	g_assert_cmpuint(copy->shown[0].id, ==, 33);
 	pp_state_free(copy);

@@ -8,15 +8,24 @@
 /* 2026-11-24T12:00:00Z */
 #define NOON G_GUINT64_CONSTANT(1795521600)
 #define DAY G_GUINT64_CONSTANT(86400)
+/* with room for some seconds */
+#define LATEST (G_MAXUINT64 - 1000)
 
+#define GOLDEN_COUNTERS \
+	"total.sessions=2 total.retr_count=20 " \
+	"total.retr_bytes=4096 total.first_session=1795521600 " \
+	"total.last_session=1795608000 month=2026-11 month.sessions=2 " \
+	"month.retr_count=20 month.retr_bytes=4096 " \
+	"month.first_session=1795521600 month.last_session=1795608000 " \
+	"day=2026-11-25 day.sessions=1 day.first_session=1795608000 " \
+	"day.last_session=1795608000 ids=s1,a%2Cb%20c "
 static const char golden_now[] =
-	"pp1 usage fa211c4ee238294e total.sessions=2 total.retr_count=20 "
-	"total.retr_bytes=4096 total.first_session=1795521600 "
-	"total.last_session=1795608000 month=2026-11 month.sessions=2 "
-	"month.retr_count=20 month.retr_bytes=4096 "
-	"month.first_session=1795521600 month.last_session=1795608000 "
-	"day=2026-11-25 day.sessions=1 day.first_session=1795608000 "
-	"day.last_session=1795608000 ids=s1,a%2Cb%20c replays=s3";
+	"pp1 usage ec61b7b7e278fdc4 " GOLDEN_COUNTERS
+	"ids_ended=1795521600,1795608000 replays=s3 "
+	"replays_ended=1795521600";
+/* of a version that did not store when they ended */
+static const char golden_without_times[] =
+	"pp1 usage fa211c4ee238294e " GOLDEN_COUNTERS "replays=s3";
 static const char golden_period[] =
 	"pp1 usage b0f81848dc792caf period=2026-11-24 sessions=2 "
 	"retr_count=20 retr_bytes=4096 first_session=1795521600 "
@@ -302,20 +311,30 @@ static void test_filed_grows(void)
 	pp_usage_free(usage);
 }
 
+/* Replays a line of 1 RETR. */
+static void check_replay(struct pp_usage *usage, const char *id, guint64 ended,
+			 enum pp_replay expected)
+{
+	g_autoptr(GArray) filed = pp_usage_filed_array();
+	struct pp_counters counters = session_counters(1, ended);
+
+	g_assert_cmpint(pp_usage_replay(usage, id, &counters, ended, filed),
+			==, expected);
+}
+
 static void test_once(void)
 {
 	struct pp_usage *usage = pp_usage_new();
 	g_autoptr(GArray) filed = pp_usage_filed_array();
-	struct pp_counters counters = session_counters(1, NOON);
 
 	g_assert_true(add(usage, "one", 1, NOON, filed));
 	g_assert_false(add(usage, "one", 1, NOON + DAY, filed));
 	g_assert_cmpuint(filed->len, ==, 0);
 	check_usage(usage, 1, "2026-11", 1, "2026-11-24", 1);
 	/* nor by a replay; and what a replay added no session adds */
-	g_assert_false(pp_usage_replay(usage, "one", &counters, NOON, filed));
-	g_assert_true(pp_usage_replay(usage, "two", &counters, NOON, filed));
-	g_assert_false(pp_usage_replay(usage, "two", &counters, NOON, filed));
+	check_replay(usage, "one", NOON, PP_REPLAY_KNOWN);
+	check_replay(usage, "two", NOON, PP_REPLAY_ADDED);
+	check_replay(usage, "two", NOON, PP_REPLAY_KNOWN);
 	g_assert_false(add(usage, "two", 1, NOON, filed));
 	check_usage(usage, 2, "2026-11", 2, "2026-11-24", 2);
 
@@ -347,18 +366,244 @@ static void test_ids_bound(void)
 static void test_replays_bound(void)
 {
 	struct pp_usage *usage = pp_usage_new();
-	g_autoptr(GArray) filed = pp_usage_filed_array();
-	struct pp_counters counters = session_counters(1, NOON);
 
 	for (guint i = 0; i <= PP_USAGE_REPLAYS_MAX; i++) {
 		g_autofree char *id = g_strdup_printf("s%u", i);
 
-		g_assert_true(pp_usage_replay(usage, id, &counters, NOON,
-					      filed));
+		check_replay(usage, id, NOON + i, PP_REPLAY_ADDED);
 	}
-	g_assert_false(pp_usage_replay(usage, "s1", &counters, NOON, filed));
-	g_assert_true(pp_usage_replay(usage, "s0", &counters, NOON, filed));
+	check_replay(usage, "s1", NOON + 1, PP_REPLAY_KNOWN);
+	check_replay(usage, "s0", NOON, PP_REPLAY_UNSURE);
+	check_replay(usage, "new", NOON, PP_REPLAY_UNSURE);
+	check_replay(usage, "new", NOON + 1, PP_REPLAY_ADDED);
 	pp_usage_free(usage);
+}
+
+/* A line may be of a session whose id was forgotten: also after the document
+   was written and read. */
+static void test_unsure(void)
+{
+	struct pp_usage *usage = pp_usage_new();
+	g_autoptr(GArray) filed = pp_usage_filed_array();
+	g_autofree char *doc = NULL;
+
+	/* the clock was ahead for one of them, and stays remembered */
+	g_assert_true(add(usage, "ahead", 1, NOON + DAY, filed));
+	for (guint i = 1; i <= PP_USAGE_SESSIONS_MAX; i++) {
+		g_autofree char *id = g_strdup_printf("s%u", i);
+
+		check_replay(usage, "none", 0, PP_REPLAY_UNSURE);
+		g_assert_true(add(usage, id, 1, NOON + i, filed));
+	}
+	doc = pp_usage_encode(usage);
+	pp_usage_free(usage);
+	usage = pp_usage_decode(doc, NULL);
+	g_assert_nonnull(usage);
+	check_replay(usage, "ahead", NOON + DAY, PP_REPLAY_KNOWN);
+	check_replay(usage, "s1", NOON + 1, PP_REPLAY_UNSURE);
+	check_replay(usage, "s2", NOON + 2, PP_REPLAY_KNOWN);
+	check_replay(usage, "other", NOON + 2, PP_REPLAY_ADDED);
+	pp_usage_free(usage);
+}
+
+/* Documents without the times: what is forgotten then ended by the last
+   session's end. */
+static void test_unsure_without_times(void)
+{
+	g_autofree char *doc = test_sign("usage", "total.sessions=1 "
+		"total.last_session=500 month=2026-11 day=2026-11-24 "
+		"ids=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,"
+		"22,23,24,25,26,27,28,29,30,31,32");
+	struct pp_usage *usage = pp_usage_decode(doc, NULL);
+	g_autoptr(GArray) filed = pp_usage_filed_array();
+
+	g_assert_nonnull(usage);
+	check_replay(usage, "32", 600, PP_REPLAY_KNOWN);
+	g_assert_true(add(usage, "new", 1, NOON, filed));
+	check_replay(usage, "1", 500, PP_REPLAY_UNSURE);
+	check_replay(usage, "1", 501, PP_REPLAY_ADDED);
+	pp_usage_free(usage);
+}
+
+/* A replayed line goes to the month and the day in which it ended. */
+static void test_late(void)
+{
+	struct pp_usage *usage = pp_usage_new();
+	g_autoptr(GArray) filed = pp_usage_filed_array();
+	struct pp_counters counters = session_counters(1, NOON);
+	const struct pp_usage_filed *late;
+
+	g_assert_true(add(usage, "a", 1, NOON + 10 * DAY, filed));
+	g_assert_cmpint(pp_usage_replay(usage, "b", &counters, NOON, filed),
+			==, PP_REPLAY_ADDED);
+	check_usage(usage, 2, "2026-12", 1, "2026-12-04", 1);
+	g_assert_cmpuint(filed->len, ==, 2);
+	late = &g_array_index(filed, struct pp_usage_filed, 0);
+	g_assert_cmpstr(late->name, ==, "2026-11");
+	g_assert_null(late->doc);
+	late = &g_array_index(filed, struct pp_usage_filed, 1);
+	g_assert_cmpstr(late->name, ==, "2026-11-24");
+	g_assert_null(late->doc);
+	pp_usage_free(usage);
+}
+
+static void test_period_add(void)
+{
+	struct pp_counters counters = session_counters(5, NOON), sum;
+	g_autofree char *first = NULL, *second = NULL, *none = NULL;
+	g_autoptr(GError) error = NULL;
+
+	first = pp_usage_period_add(NULL, "2026-11", &counters, NULL);
+	second = pp_usage_period_add(first, "2026-11", &counters, NULL);
+	g_assert_true(pp_usage_period_decode(second, "2026-11", &sum, NULL));
+	g_assert_cmpuint(sum.value[PP_RETR_COUNT], ==, 10);
+	none = pp_usage_period_add(first, "2026-12", &counters, &error);
+	g_assert_null(none);
+	g_assert_error(error, PP_ERROR, PP_ERROR_SYNTAX);
+}
+
+static void test_reset(void)
+{
+	struct pp_usage *usage = pp_usage_new();
+	g_autoptr(GArray) filed = pp_usage_filed_array();
+	g_autofree char *doc = NULL;
+
+	g_assert_true(add(usage, "a", 1, NOON, filed));
+	pp_usage_reset(usage, NOON + 5);
+	doc = pp_usage_encode(usage);
+	pp_usage_free(usage);
+	usage = pp_usage_decode(doc, NULL);
+	g_assert_nonnull(usage);
+	check_usage(usage, 0, "", 0, "", 0);
+	g_assert_false(add(usage, "a", 1, NOON, filed));
+	check_replay(usage, "b", NOON + 5, PP_REPLAY_UNSURE);
+	check_replay(usage, "b", NOON + 6, PP_REPLAY_ADDED);
+	pp_usage_free(usage);
+}
+
+struct expire_row {
+	const char *what;
+	guint keep_days, max;
+	const char *names;
+};
+
+/* in this order, on the 24th, the first session having been on the 14th */
+static const struct expire_row expire_rows[] = {
+	{ "kept for ever", 0, 9, "" },
+	{ "all are young enough", 10, 9, "" },
+	{ "longer than there are dates", G_MAXUINT, 9, "" },
+	{ "one is not", 9, 9, "2026-11-14" },
+	{ "not again", 9, 9, "" },
+	{ "a few at a time", 1, 3, "2026-11-15 2026-11-16 2026-11-17" },
+	{ "and the rest", 1, 9, "2026-11-18 2026-11-19 2026-11-20 2026-11-21 "
+	  "2026-11-22" }
+};
+
+static void check_expire(struct pp_usage *usage, const struct expire_row *row)
+{
+	g_autoptr(GPtrArray) names = pp_usage_expire(usage, row->keep_days,
+						     row->max);
+	g_autofree char *text = NULL;
+
+	g_test_message("%s", row->what);
+	g_ptr_array_add(names, NULL);
+	text = g_strjoinv(" ", (char **)names->pdata);
+	g_assert_cmpstr(text, ==, row->names);
+}
+
+static void test_expire(void)
+{
+	struct pp_usage *usage = pp_usage_new();
+	g_autoptr(GArray) filed = pp_usage_filed_array();
+	struct pp_counters counters = session_counters(1, NOON);
+
+	check_expire(usage, &expire_rows[0]);
+	g_assert_true(add(usage, "a", 1, NOON - 10 * DAY, filed));
+	g_assert_true(add(usage, "b", 1, NOON, filed));
+	for (guint i = 0; i < G_N_ELEMENTS(expire_rows); i++) {
+		g_autofree char *doc = NULL;
+
+		check_expire(usage, &expire_rows[i]);
+		doc = pp_usage_encode(usage);
+		pp_usage_free(usage);
+		usage = pp_usage_decode(doc, NULL);
+		g_assert_nonnull(usage);
+	}
+	/* what is gone does not come back; its month does */
+	g_array_set_size(filed, 0);
+	g_assert_cmpint(pp_usage_replay(usage, "c", &counters, NOON - 9 * DAY,
+					filed), ==, PP_REPLAY_ADDED);
+	g_assert_cmpuint(filed->len, ==, 0);
+	check_usage(usage, 3, "2026-11", 3, "2026-11-24", 1);
+	pp_usage_free(usage);
+}
+
+struct line_row {
+	const char *what, *user, *session;
+};
+
+static const struct line_row line_rows[] = {
+	{ "usual", "alice", "WbjqyZ8GBMKsEgAB" },
+	{ "blanks and quotes", "it's \"a b\"", "a b" },
+	{ "UTF-8", "gr\xc3\xbc\xc3\x9f" "e", "x" },
+	{ "a percent sign", "50%20", "x%" },
+	{ "a whole line", "usage not stored, to be replayed: user=bob "
+	  "session=1 ended=1 sessions=7", "removal1/x" }
+};
+
+static void test_lines(void)
+{
+	struct pp_counters counters = session_counters(5, NOON);
+
+	for (guint i = 0; i < G_N_ELEMENTS(line_rows); i++) {
+		const struct line_row *row = &line_rows[i];
+		struct pp_usage_line line;
+		g_autofree char *text = pp_usage_line_print(
+			row->user, row->session, NOON, &counters);
+		/* a log has the name in front, too */
+		g_autofree char *logged = g_strdup_printf(
+			"Nov 24 pop3(%s): Error: %s\r\n", row->user, text);
+		const char *found = pp_usage_line_find(logged);
+
+		g_test_message("%s", row->what);
+		g_assert_nonnull(found);
+		g_assert_true(pp_usage_line_parse(found, &line, NULL));
+		g_assert_cmpstr(line.user, ==, row->user);
+		g_assert_cmpstr(line.session, ==, row->session);
+		g_assert_cmpuint(line.ended, ==, NOON);
+		g_assert_cmpmem(&line.counters, sizeof(counters), &counters,
+				sizeof(counters));
+		pp_usage_line_clear(&line);
+	}
+	g_assert_null(pp_usage_line_find("pop3(alice): Info: Disconnected"));
+}
+
+static const char *const bad_lines[] = {
+	"", "user=", "user=a session=b ended=1", "user=a session=b sessions=1",
+	"session=b user=a ended=1 sessions=1",
+	"user= session=b ended=1 sessions=1",
+	"user=%- session=b ended=1 sessions=1",
+	"user=a session=%- ended=1 sessions=1",
+	"user=a%2 session=b ended=1 sessions=1",
+	"user=a session=b ended=x sessions=1",
+	"user=a session=b ended=1 sessions=x",
+	"user=a session=b ended=1 sessions=1 more=2",
+	"user=a session=b ended=1 sessions=1 sess", "user=a session=b ended=1 "
+	"sessions=1 sessions=1", "users=a session=b ended=1 sessions=1"
+};
+
+static void test_bad_lines(void)
+{
+	for (guint i = 0; i < G_N_ELEMENTS(bad_lines); i++) {
+		struct pp_usage_line line = { .user = NULL };
+		g_autoptr(GError) error = NULL;
+
+		g_test_message("%s", bad_lines[i]);
+		g_assert_false(pp_usage_line_parse(bad_lines[i], &line,
+						   &error));
+		g_assert_error(error, PP_ERROR, PP_ERROR_SYNTAX);
+		g_assert_null(line.user);
+	}
 }
 
 struct id_row {
@@ -420,10 +665,11 @@ static void test_largest(void)
 			"\x01\x01\x01\x01%u" LONG_64 LONG_64, i);
 		g_autofree char *replay = g_strconcat("r", id, NULL);
 
-		g_assert_true(pp_usage_add(usage, id, &counters, NOON,
+		g_assert_true(pp_usage_add(usage, id, &counters, LATEST + i,
 					   filed));
-		g_assert_true(pp_usage_replay(usage, replay, &counters, NOON,
-					      filed));
+		g_assert_cmpint(pp_usage_replay(usage, replay, &counters,
+						LATEST + i, filed),
+				==, PP_REPLAY_ADDED);
 	}
 	doc = pp_usage_encode(usage);
 	g_assert_cmpuint(strlen(doc), <=, PP_VALUE_MAX_BYTES);
@@ -458,7 +704,8 @@ static char *make_golden(void)
 	counters.value[PP_RETR_BYTES] = 4096;
 	g_assert_true(pp_usage_add(usage, "s1", &counters, NOON, filed));
 	g_assert_true(add(usage, "a,b c", 0, NOON + DAY, filed));
-	g_assert_true(pp_usage_replay(usage, "s3", &none, NOON, filed));
+	g_assert_cmpint(pp_usage_replay(usage, "s3", &none, NOON, filed), ==,
+			PP_REPLAY_ADDED);
 	doc = pp_usage_encode(usage);
 	pp_usage_free(usage);
 	return doc;
@@ -476,6 +723,11 @@ static void test_golden(void)
 	check_usage(usage, 20, "2026-11", 20, "2026-11-25", 0);
 	again = pp_usage_encode(usage);
 	g_assert_cmpstr(again, ==, golden_now);
+	pp_usage_free(usage);
+	usage = pp_usage_decode(golden_without_times, NULL);
+	g_assert_nonnull(usage);
+	check_usage(usage, 20, "2026-11", 20, "2026-11-25", 0);
+	check_replay(usage, "s1", NOON, PP_REPLAY_KNOWN);
 	pp_usage_free(usage);
 }
 
@@ -539,6 +791,16 @@ static const struct field_row usage_fields[] = {
 	  "21,22,23,24,25,26,27,28,29,30,31,32", TRUE },
 	{ "33 ids", "ids=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,"
 	  "21,22,23,24,25,26,27,28,29,30,31,32,33", FALSE },
+	{ "times", "ids=a,b ids_ended=5,6", TRUE },
+	{ "fewer times", "ids=a,b ids_ended=5", TRUE },
+	{ "more times", "ids=a,b ids_ended=5,6,7", FALSE },
+	{ "times alone", "replays_ended=5", FALSE },
+	{ "a bad time", "ids=a,b ids_ended=5,x", FALSE },
+	{ "an unknown list", "ids_more=5", FALSE },
+	{ "forgotten", "forgotten=5", TRUE },
+	{ "forgotten never", "forgotten=x", FALSE },
+	{ "the first day", "days_from=2026-11-24", TRUE },
+	{ "the first day a month", "days_from=2026-11", FALSE },
 	{ "33 replays", "replays=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,"
 	  "19,20,21,22,23,24,25,26,27,28,29,30,31,32,33", TRUE }
 };
@@ -592,6 +854,15 @@ int main(int argc, char **argv)
 	g_test_add_func("/usage/once", test_once);
 	g_test_add_func("/usage/ids-bound", test_ids_bound);
 	g_test_add_func("/usage/replays-bound", test_replays_bound);
+	g_test_add_func("/usage/unsure", test_unsure);
+	g_test_add_func("/usage/unsure-without-times",
+			test_unsure_without_times);
+	g_test_add_func("/usage/late", test_late);
+	g_test_add_func("/usage/period-add", test_period_add);
+	g_test_add_func("/usage/reset", test_reset);
+	g_test_add_func("/usage/expire", test_expire);
+	g_test_add_func("/usage/lines", test_lines);
+	g_test_add_func("/usage/bad-lines", test_bad_lines);
 	g_test_add_func("/usage/ids", test_ids);
 	g_test_add_func("/usage/largest", test_largest);
 	g_test_add_func("/usage/round-trip-empty", test_round_trip_empty);

@@ -31,7 +31,7 @@ static void assert_status(const char *data, gsize size,
 static void test_golden(void)
 {
 	static const struct pp_witness wanted = {
-		PP_WITNESS_THERE, 1795474171, 1795474172, FALSE
+		PP_WITNESS_THERE, 1795474171, 1795474172, FALSE, 0
 	};
 	char buf[PP_WITNESS_BYTES + 1], golden[PP_WITNESS_BYTES + 1];
 	struct pp_witness witness;
@@ -49,9 +49,12 @@ static void test_golden(void)
 static void test_round_trip(void)
 {
 	static const struct pp_witness rows[] = {
-		{ PP_WITNESS_THERE, 0, 0, FALSE },
-		{ PP_WITNESS_THERE, 1, 1, TRUE },
-		{ PP_WITNESS_THERE, G_MAXUINT32, G_MAXUINT32, TRUE },
+		{ PP_WITNESS_THERE, 0, 0, FALSE, 0 },
+		{ PP_WITNESS_THERE, 1, 1, TRUE, 0 },
+		{ PP_WITNESS_THERE, G_MAXUINT32, G_MAXUINT32, TRUE, 0 },
+		{ PP_WITNESS_THERE, 1, 2, FALSE, 3 },
+		{ PP_WITNESS_THERE, G_MAXUINT32, G_MAXUINT32, TRUE,
+		  G_MAXUINT32 },
 	};
 	guint i;
 
@@ -68,7 +71,7 @@ static void test_round_trip(void)
 static void test_damaged(void)
 {
 	static const struct pp_witness plain = {
-		PP_WITNESS_THERE, 1795474171, 1795474171, TRUE
+		PP_WITNESS_THERE, 1795474171, 1795474171, TRUE, 0
 	};
 	char buf[PP_WITNESS_BYTES + 1], byte;
 	gsize i;
@@ -126,17 +129,18 @@ static void test_bad(void)
 
 static void test_equal(void)
 {
-	static const struct pp_witness a = { PP_WITNESS_THERE, 1, 2, TRUE };
+	static const struct pp_witness a = { PP_WITNESS_THERE, 1, 2, TRUE, 0 };
 	static const struct {
 		struct pp_witness b;
 		gboolean equal;
 	} rows[] = {
-		{ { PP_WITNESS_THERE, 1, 2, TRUE }, TRUE },
-		{ { PP_WITNESS_THERE, 1, 2, 2 }, TRUE },
-		{ { PP_WITNESS_THERE, 1, 2, FALSE }, FALSE },
-		{ { PP_WITNESS_THERE, 1, 3, TRUE }, FALSE },
-		{ { PP_WITNESS_THERE, 2, 2, TRUE }, FALSE },
-		{ { PP_WITNESS_UNREADABLE, 1, 2, TRUE }, FALSE },
+		{ { PP_WITNESS_THERE, 1, 2, TRUE, 0 }, TRUE },
+		{ { PP_WITNESS_THERE, 1, 2, 2, 0 }, TRUE },
+		{ { PP_WITNESS_THERE, 1, 2, FALSE, 0 }, FALSE },
+		{ { PP_WITNESS_THERE, 1, 3, TRUE, 0 }, FALSE },
+		{ { PP_WITNESS_THERE, 2, 2, TRUE, 0 }, FALSE },
+		{ { PP_WITNESS_THERE, 1, 2, TRUE, 1 }, FALSE },
+		{ { PP_WITNESS_UNREADABLE, 1, 2, TRUE, 0 }, FALSE },
 	};
 	guint i;
 

@@ -1,0 +1,194 @@
+# Copyright (c) 2026 dovecot-pop3-policy authors
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Grace after DELE: what a client deleted is hidden, can be restored, and is
+# purged when its time is over.
+
+import json
+import re
+
+from test_retention import RetentionTest
+from testcase import FORMATS, each
+
+HIDE = "pop3_delete_type = flag\npop3_deleted_flag = POP3Deleted\n"
+GRACE = {"pop3_policy_removal": "yes", "pop3_policy_keep_deleted": "7 days"}
+
+
+class GraceTest(RetentionTest):
+    def grace(self, **options):
+        options.setdefault("config", HIDE)
+        options.setdefault("settings", GRACE)
+        return self.policy(**options)
+
+    def restore(self, server, *args):
+        result = server.doveadm("-f", "json", "pop3", "retention", "restore",
+                                "-u", "alice", *args)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return [row["uidl"] for row in json.loads(result.stdout)]
+
+    def explained(self, server):
+        return json.loads(server.doveadm(
+            "-f", "json", "pop3", "retention", "explain", "-u", "alice",
+            check=True).stdout)
+
+
+class Grace(GraceTest):
+    @each(format=FORMATS, by=("session", "run"))
+    def test_hidden_and_then_purged(self, format, by):
+        server = self.grace(format=format)
+        self.fill(server, 4)
+        uidls = self.session(server, dele=(1, 3))
+        left = {1: uidls[2], 2: uidls[4]}
+        self.assertEqual(self.session(server), left)
+        self.assertEqual(self.there(server), [1, 2, 3, 4])
+        for when, expected in (("+6d", []), ("+8d", ["1", "3"])):
+            mark = self.move(server, when)
+            if by == "run":
+                text = self.run_now(server, "-A").stderr
+            else:
+                self.assertEqual(self.session(server), left)
+                text = self.log_of_sessions(server, mark)
+            gone = self.removals(text)
+            self.assertEqual([f["uid"] for f in gone], expected)
+            self.assertEqual({f["rule"] for f in gone} - {"keep_deleted"},
+                             set())
+        self.assertEqual(self.there(server), [2, 4])
+        self.assertEqual(self.session(server), left)
+
+    @each(way=("uidl", "since", "all"))
+    def test_restored_under_the_old_uidl(self, way):
+        server = self.grace()
+        self.fill(server, 4)
+        uidls = self.session(server, retr=(1, 2, 3), dele=(1,))
+        self.move(server, "+3d")
+        self.session(server, dele=(2,))
+        # message 3 of the first session is the second one's second
+        ways = {"uidl": (["--uidl", uidls[1]], [1]),
+                "since": (["--since", "1 days"], [3]),
+                "all": (["--all"], [1, 3])}
+        args, numbers = ways[way]
+        expected = [uidls[number] for number in numbers]
+        self.assertEqual(self.restore(server, "--dry-run", *args), expected)
+        self.assertEqual(len(self.session(server)), 2)
+        self.assertEqual(self.restore(server, *args), expected)
+        back = self.session(server)
+        self.assertEqual(sorted(back.values()),
+                         sorted([uidls[2], uidls[4], *expected]))
+        if way != "uidl":
+            self.assertEqual(self.restore(server, *args), [])
+        mark = self.move(server, "+30d")
+        self.session(server)
+        gone = [f["uidl"] for f in self.removed(server, mark)]
+        self.assertEqual(gone, [uidl for uidl in (uidls[1], uidls[3])
+                                if uidl not in expected])
+
+    def test_restored_mail_starts_anew(self):
+        server = self.grace(settings={
+            **GRACE, "pop3_policy_keep_retrieved": "14 days",
+            "pop3_policy_keep_deleted": "30 days"})
+        self.fill(server, 1)
+        uidls = self.session(server, retr=(1,), dele=(1,))
+        self.move(server, "+13d")
+        self.restore(server, "--all")
+        mark = self.move(server, "+20d")
+        self.assertEqual(self.session(server), uidls)
+        self.assertEqual(self.removed(server, mark), [])
+        (row,) = self.explained(server)
+        self.assertEqual((row["rule"], row["deleted"], row["retrieved"]),
+                         ("not_retrieved", "-", "-"))
+
+    def test_unknown_uidl(self):
+        server = self.grace()
+        self.fill(server, 2)
+        uidls = self.session(server, dele=(1,))
+        for uidl in ("nobody", uidls[2]):
+            result = server.doveadm("pop3", "retention", "restore", "-u",
+                                    "alice", "--uidl", uidl)
+            self.assertEqual(result.returncode, 68, result.stderr)
+        result = server.doveadm("pop3", "retention", "restore", "-u", "alice")
+        self.assertEqual(result.returncode, 64, result.stderr)
+
+    def test_protected_mail_is_never_purged(self):
+        server = self.grace()
+        self.fill(server, 2)
+        self.session(server, dele=(1, 2))
+        self.flag(server, "alice", 1, "\\Flagged")
+        mark = self.move(server, "+8d")
+        self.session(server)
+        self.assertEqual([f["uid"] for f in self.removed(server, mark)], ["2"])
+
+    def test_nothing_begins_without_quit(self):
+        server = self.grace()
+        self.fill(server, 1)
+        with server.pop3("alice") as client:
+            client.ok("DELE 1")
+            client.close()
+        server.wait_no_process("pop3")
+        mark = self.move(server, "+30d")
+        self.assertEqual(len(self.session(server)), 1)
+        self.assertEqual(self.removed(server, mark), [])
+
+
+class MassDelete(GraceTest):
+    @each(count=(9, 10, 19, 20))
+    def test_doubled_from_half_of_twenty_on(self, count):
+        # 20 messages at least, and half of what the client was shown
+        messages = 40 if count > 10 else 10
+        server = self.grace()
+        self.fill(server, messages)
+        mark = server.log_mark()
+        self.session(server, dele=range(1, count + 1))
+        told = re.findall(r"deleted (\d+) of (\d+) messages in one session",
+                          self.log_of_sessions(server, mark))
+        doubled = count == 20
+        self.assertEqual(told, [("20", "40")] if doubled else [])
+        mark = self.move(server, "+8d")
+        self.session(server)
+        self.assertEqual(len(self.removed(server, mark)),
+                         0 if doubled else count)
+        mark = self.move(server, "+15d")
+        self.session(server)
+        self.assertEqual(len(self.removed(server, mark)),
+                         count if doubled else 0)
+
+
+class HostSettings(GraceTest):
+    def test_missing_ones_are_one_error(self):
+        server = self.grace(config="")
+        self.fill(server, 2)
+        mark = server.log_mark()
+        self.session(server, dele=(1,))
+        text = self.log_of_sessions(server, mark)
+        self.assertEqual(len(re.findall(
+            r"pop3\(alice\).*Error: .*pop3_policy_keep_deleted=7 days needs "
+            r"Dovecot's pop3_delete_type=flag", text)), 1, text)
+        self.assertEqual(self.there(server), [2])
+
+    def test_taken_away_later(self):
+        server = self.grace()
+        self.fill(server, 2)
+        self.session(server, dele=(1,))
+        server.config = ""
+        mark = self.move(server, "+8d")
+        with server.pop3("alice") as client:
+            self.assertEqual(len(client.uidls()), 2)
+            client.quit()
+        server.wait_no_process("pop3")
+        text = self.log_of_sessions(server, mark)
+        self.assertRegex(text, r"Warning: .*hid are listed again")
+        # it is listed: nobody hid it, nobody purges it
+        self.assertEqual(self.removals(text), [])
+        self.run_now(server, "-u", "alice", "--force")
+        self.assertEqual(self.there(server), [1, 2])
+
+    def test_min_keep_is_longer(self):
+        server = self.grace(settings={
+            **GRACE, "pop3_policy_keep_retrieved": "12 hours",
+            "pop3_policy_min_keep": "2 days"})
+        mark = server.log_mark()
+        self.session(server)
+        self.assertEqual(re.findall(
+            r"pop3\(alice\).*Warning: pop3-policy: (.*)",
+            self.log_of_sessions(server, mark)),
+            ["pop3_policy_keep_retrieved=12 hours is shorter than "
+             "pop3_policy_min_keep: 2 days is in force"])

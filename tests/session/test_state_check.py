@@ -1,0 +1,91 @@
+# Copyright (c) 2026 dovecot-pop3-policy authors
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# `doveadm pop3 state check`: contradictions, and what is missing.
+
+import json
+import os
+
+from test_grace import GRACE, HIDE
+from test_retention import RetentionTest
+from testcase import FORMATS, each
+
+
+class StateCheck(RetentionTest):
+    def check(self, server, code, *args):
+        """Severity and finding, of each row."""
+        result = server.doveadm("-f", "json", "pop3", "state", "check", "-u",
+                                "alice", *args)
+        self.assertEqual(result.returncode, code,
+                         result.stdout + result.stderr)
+        return [(row["severity"], row["finding"])
+                for row in json.loads(result.stdout or "[]")]
+
+    def one(self, server, code, severity, pattern, *args):
+        (row,) = self.check(server, code, *args)
+        self.assertEqual(row[0], severity)
+        self.assertRegex(row[1], pattern)
+
+    def test_all_is_well(self):
+        server = self.policy()
+        self.fill(server, 2)
+        self.session(server, retr=(1,))
+        self.assertEqual(self.check(server, 0), [])
+
+    def test_contradictions(self):
+        for settings, severity, pattern in (
+                ({"pop3_policy_keep_retrieved": "1 hours"}, "warning",
+                 "keep_retrieved=1 hours is shorter than .*: 1 days is in"),
+                ({"pop3_policy_min_keep": "banana"}, "error", "bad value"),
+                ({"pop3_policy_keep_deleted": "7 days",
+                  "pop3_policy_removal": "yes"}, "error", "there is no grace")):
+            with self.subTest(settings):
+                server = self.policy(settings=settings)
+                self.session(server)
+                self.one(server, 65, severity, pattern)
+
+    def test_hidden_mail_and_the_host_without_its_flag(self):
+        server = self.policy(config=HIDE, settings=GRACE)
+        self.fill(server, 3)
+        self.session(server, dele=(1, 2))
+        self.one(server, 0, "note", "^2 messages .* hidden by POP3Deleted")
+        server.config = ""
+        server.settings = {"pop3_policy_removal": "yes"}
+        self.move(server, "+1d")
+        self.session(server)
+        self.one(server, 65, "warning", "^2 messages .* listed again")
+
+    def test_clock(self):
+        server = self.policy()
+        self.fill(server, 1)
+        self.move(server, "+5d")
+        self.session(server, retr=(1,))
+        self.move(server, "+0")
+        self.one(server, 65, "warning", "The clock is behind")
+
+    @each(format=FORMATS)
+    def test_missing_witness_is_written(self, format):
+        server = self.policy(format=format)
+        self.fill(server, 1)
+        self.session(server)
+        path = os.path.join(server.inbox_dirs("alice")[0],
+                            "dovecot-pop3-policy")
+        with open(path, "rb") as file:
+            before = file.read()
+        os.unlink(path)
+        self.one(server, 65, "warning", "witness .* missing", "--dry-run")
+        self.one(server, 65, "warning", "witness .* missing", "--dry-run")
+        self.one(server, 0, "note", "witness .*: written$")
+        with open(path, "rb") as file:
+            self.assertEqual(file.read(), before)
+        self.assertEqual(self.check(server, 0), [])
+        self.assertEqual(len(self.session(server)), 1)
+
+    @each(format=FORMATS)
+    def test_another_mailbox(self, format):
+        server = self.policy(format=format)
+        self.fill(server, 2)
+        self.session(server)
+        server.set_time("+1d")
+        server.remove_indexes("alice")
+        self.one(server, 65, "warning", "not the mailbox")

@@ -1,0 +1,328 @@
+# Copyright (c) 2026 dovecot-pop3-policy authors
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# doveadm pop3 usage: replay, reset, and show in any order.
+
+import csv
+import io
+import json
+import re
+
+from fakedict import ANSWER, COMMIT, FAIL, LOSE, FakeDict
+from test_usage import ALL_NAMES, NAMES, Counting, UsageTest, add_up
+from testcase import each, message
+
+MARK = "usage not stored, to be replayed: "
+
+
+class Commands(UsageTest):
+    def replay(self, server, text, *options, code=0):
+        """Session id to outcome, in the order in which they are told."""
+        result = server.doveadm("-f", "json", "pop3", "usage", "replay",
+                                *options, input=text.encode())
+        self.assertEqual(result.returncode, code, result.stderr)
+        self.replay_errors = result.stderr
+        return [(row["session"], row["outcome"])
+                for row in json.loads(result.stdout or "[]")]
+
+    def line(self, user, session, ended, numbers):
+        return "%suser=%s session=%s ended=%d %s\n" % (
+            MARK, user, session, ended, numbers)
+
+
+class Replay(Commands):
+    def failing(self, action, **options):
+        fake = FakeDict()
+        self.addCleanup(fake.destroy)
+        server = self.dovecot(dict=fake.setting, **options)
+        self.deliver_some(server)
+        first = Counting(server, "alice")
+        first.retr(1)
+        first.quit()
+        server.wait_no_process("pop3")
+        fake.rule = lambda operation, user, keys: \
+            action if operation == COMMIT else ANSWER
+        second = Counting(server, "alice")
+        second.retr(3)
+        second.listing("UIDL")
+        second.quit()
+        server.wait_no_process("pop3")
+        fake.rule = lambda operation, user, keys: ANSWER
+        self.assertEqual(server.log().count(MARK), 1)
+        return server, add_up([first.counts, second.counts])
+
+    def test_a_failed_commit_is_added_once(self):
+        server, both = self.failing(FAIL)
+        log = server.log()
+        outcomes = self.replay(server, log, "-u", "alice", "--dry-run")
+        self.assertEqual([o for _, o in outcomes], ["would be added"])
+        self.assertEqual(self.show(server, "alice")["total"]["sessions"], 1)
+        outcomes = self.replay(server, log, "-A")
+        self.assertEqual([o for _, o in outcomes], ["added"])
+        self.assert_counted(server, "alice", both)
+        # nor is a line added that stands there twice
+        outcomes = self.replay(server, log + log, "-A")
+        self.assertEqual([o for _, o in outcomes], ["was counted before"] * 2)
+        self.assert_counted(server, "alice", both)
+
+    def test_a_commit_that_was_applied_after_all(self):
+        server, both = self.failing(LOSE)
+        outcomes = self.replay(server, server.log(), "-u", "alice")
+        self.assertEqual([o for _, o in outcomes], ["was counted before"])
+        self.assert_counted(server, "alice", both)
+
+    def test_a_commit_that_fails_adds_nothing(self):
+        fake = FakeDict()
+        self.addCleanup(fake.destroy)
+        server = self.dovecot(dict=fake.setting)
+        self.deliver_some(server)
+        Counting(server, "alice").quit()
+        server.wait_no_process("pop3")
+        line = self.line("alice", "x", 2000000000, "sessions=1")
+        fake.rule = lambda operation, user, keys: \
+            FAIL if operation == COMMIT else ANSWER
+        self.assertEqual(self.replay(server, line, "-A", code=75), [])
+        self.assertIn("1 lines were not added", self.replay_errors)
+        fake.rule = lambda operation, user, keys: ANSWER
+        self.assertEqual(self.replay(server, line, "-A"), [("x", "added")])
+
+    def test_too_old_to_be_sure(self):
+        server = self.dovecot(reuse=True)
+        self.deliver_some(server)
+        for _ in range(40):
+            with server.pop3("alice") as client:
+                client.quit()
+        server.stop()
+        server.start()
+        before = self.show(server, "alice")["total"]
+        self.assertEqual(before["sessions"], 40)
+        lines = self.line("alice", "old", 1000000000, "sessions=1") + \
+            self.line("alice", "new", 2000000000, "sessions=1 retr_count=7")
+        self.assertEqual(self.replay(server, lines, "-A"), [
+            ("old", "not added: too old to be sure"), ("new", "added")])
+        after = self.show(server, "alice")["total"]
+        self.assertEqual(after["sessions"], 41)
+        self.assertEqual(after["retr_count"], 7)
+
+    @each(dict=("file", "sqlite"))
+    def test_goes_to_the_day_and_month_in_which_it_ended(self, dict):
+        server = self.dovecot(dict=dict, faketime=True)
+        self.deliver_some(server)
+        self.at(server, "2031-01-30T12:00:00")
+        self.session(server, 1)
+        self.at(server, "2031-02-03T12:00:00")
+        self.session(server, 2)
+        day = 86400
+        first = 1927540800      # 2031-01-30T12:00:00Z
+        lines = "".join(self.line("alice", *args) for args in (
+            ("d", first + 4 * day, "sessions=1 top_count=1000"),
+            ("a", first, "sessions=1 top_count=10"),
+            ("b", first + 60, "sessions=1 top_count=20"),
+            ("c", first + day, "sessions=1 top_count=100"),
+            ("e", first + 6 * day, "sessions=1 top_count=10000")))
+        self.assertEqual(self.replay(server, lines, "-u", "alice"),
+                         [(name, "added") for name in "abcde"])
+        shown = self.show(server, "alice", "--since", "2031-01", "--until",
+                          "2031-03")
+        self.assertEqual({name: row["top_count"]
+                          for name, row in shown.items()},
+                         {"2031-01-30": 31, "2031-01-31": 100,
+                          "2031-02-03": 1002, "2031-02-05": 10000})
+        shown = self.show(server, "alice", "--by", "month", "--since",
+                          "2031-01", "--until", "2031-03")
+        self.assertEqual({name: row["top_count"]
+                          for name, row in shown.items()},
+                         {"2031-01": 131, "2031-02": 11002})
+        total = self.show(server, "alice")["total"]
+        self.assertEqual(total["top_count"], 11133)
+
+    def test_bad_lines_and_other_users_are_told(self):
+        server = self.dovecot()
+        self.deliver_some(server)
+        Counting(server, "alice").quit()
+        server.wait_no_process("pop3")
+        text = "Nov 24 something else\n" + \
+            self.line("alice", "x", 2000000000, "sessions=1") + \
+            self.line("alice", "y", 2000000000, "sessions=a") + \
+            MARK + "user=alice\n" + "x" * 100000 + "\n" + \
+            self.line("nobody", "z", 2000000000, "sessions=1") + \
+            self.line("alice", "w", 2000000000, "sessions=1")
+        self.assertEqual(self.replay(server, text, "-u", "alice", code=65),
+                         [("x", "added"), ("w", "added")])
+        for told in ("Line 3 ", "Line 4 ", "1 lines of user nobody were not"):
+            self.assertIn(told, self.replay_errors)
+        self.assertEqual(self.show(server, "alice")["total"]["sessions"], 3)
+
+    def test_users_with_odd_names(self):
+        fake = FakeDict()
+        self.addCleanup(fake.destroy)
+        server = self.dovecot(dict=fake.setting, config=ALL_NAMES)
+        counts = {}
+        for name in NAMES:
+            server.save(name, message(1))
+            self.login(server, name).quit()
+        server.wait_no_process("pop3")
+        fake.rule = lambda operation, user, keys: \
+            FAIL if operation == COMMIT else ANSWER
+        for name in NAMES:
+            client = self.login(server, name)
+            counts[name] = len(client.retr(1))
+            client.quit()
+        server.wait_no_process("pop3")
+        fake.rule = lambda operation, user, keys: ANSWER
+        outcomes = self.replay(server, server.log(), "-A")
+        self.assertEqual([o for _, o in outcomes],
+                         ["added"] * len(NAMES))
+        for name in NAMES:
+            total = self.show(server, name)["total"]
+            self.assertEqual((total["sessions"], total["retr_count"]), (2, 1))
+
+    def test_from_a_file(self):
+        server = self.dovecot()
+        self.deliver_some(server)
+        Counting(server, "alice").quit()
+        server.wait_no_process("pop3")
+        with open(server.path("lines"), "w", encoding="ascii") as file:
+            file.write(self.line("alice", "x", 2000000000, "sessions=1"))
+        self.assertEqual(self.replay(server, "", "-A", server.path("lines")),
+                         [("x", "added")])
+
+
+class Reset(Commands):
+    def reset(self, server, *options):
+        rows = json.loads(server.doveadm(
+            "-f", "json", "pop3", "usage", "reset", "-u", "alice", *options,
+            check=True).stdout or "[]")
+        return {row["key"]: row["outcome"] for row in rows}
+
+    @each(dict=("file", "sqlite"))
+    def test_begins_anew(self, dict):
+        server = self.dovecot(dict=dict, faketime=True)
+        self.deliver_some(server)
+        for moment in ("2031-01-30T12:00:00", "2031-02-03T12:00:00"):
+            self.at(server, moment)
+            self.session(server, 1)
+        keys = ["usage/now", "usage/2031-01", "usage/2031-01-30"]
+        self.assertEqual(self.reset(server, "--dry-run"), {
+            key: "would be " + ("deleted" if "2031" in key else "reset")
+            for key in keys})
+        self.assertEqual(self.show(server, "alice")["total"]["top_count"], 2)
+        self.assertEqual(self.reset(server), {
+            key: "deleted" if "2031" in key else "reset" for key in keys})
+        self.assertEqual(self.show(server, "alice"), {"total": {}})
+        self.assertEqual(self.show(server, "alice", "--since", "2031-01"), {})
+        # what was counted before does not come back by an old line
+        line = self.line("alice", "x", 1927540800, "sessions=1")
+        self.assertEqual(self.replay(server, line, "-A"),
+                         [("x", "not added: too old to be sure")])
+        counts = self.session(server, 1)
+        self.assert_counted(server, "alice", counts)
+
+    def test_mends_damaged_counters(self):
+        server = self.dovecot()
+        self.deliver_some(server)
+        Counting(server, "alice").quit()
+        server.wait_no_process("pop3")
+        server.dict_set("alice", "usage/now", "damaged")
+        self.assertEqual(self.reset(server), {"usage/now": "reset"})
+        client = Counting(server, "alice")
+        client.quit()
+        self.assert_counted(server, "alice", client.counts)
+
+    def test_nothing_there(self):
+        server = self.dovecot()
+        self.deliver_some(server)
+        self.assertEqual(self.reset(server), {})
+
+
+class Keep(Commands):
+    def test_old_days_go_months_stay(self):
+        server = self.dovecot(faketime=True,
+                              settings={"pop3_policy_usage_keep": "3days"})
+        self.deliver_some(server)
+        for day in (1, 2, 4, 5, 6):
+            self.at(server, "2031-02-0%dT12:00:00" % day)
+            self.session(server, 1)
+        left = {day: server.dict_get("alice", "usage/2031-02-0%d" % day)
+                for day in (1, 2, 4, 5)}
+        self.assertEqual([day for day, value in left.items() if value],
+                         [4, 5])
+        self.at(server, "2031-06-30T12:00:00")
+        for day in (1, 2, 3, 4, 5):
+            self.at(server, "2031-07-0%dT12:00:00" % day)
+            self.session(server, 1)
+        shown = self.show(server, "alice", "--since", "2031-01-01",
+                          "--until", "2031-12-31")
+        self.assertEqual(list(shown),
+                         ["2031-07-0%d" % day for day in (2, 3, 4, 5)])
+        shown = self.show(server, "alice", "--by", "month", "--since",
+                          "2031-01")
+        self.assertEqual({name: row["top_count"]
+                          for name, row in shown.items()},
+                         {"2031-02": 5, "2031-07": 5})
+        self.assertEqual(self.show(server, "alice")["total"]["top_count"], 10)
+
+
+class Show(Commands):
+    def filled(self):
+        users = {"u%d" % number: {} for number in range(5)}
+        server = self.dovecot(users=users)
+        for number, user in enumerate(users):
+            server.deliver(user, message(1, size=100 * (7 * number % 5 + 1)))
+            client = Counting(server, user)
+            client.retr(1)
+            client.quit()
+        server.wait_no_process("pop3")
+        return server
+
+    def test_sorted_by_any_counter(self):
+        server = self.filled()
+        for options, users in (
+                ((), ["u0", "u1", "u2", "u3", "u4"]),
+                (("--sort", "retr_bytes"), ["u2", "u4", "u1", "u3", "u0"]),
+                (("--sort", "retr_bytes", "--limit", "2"), ["u2", "u4"]),
+                (("--sort", "dele_count"), ["u0", "u1", "u2", "u3", "u4"]),
+                (("--limit", "3"), ["u0", "u1", "u2"])):
+            with self.subTest(options=options):
+                rows = json.loads(server.doveadm(
+                    "-f", "json", "pop3", "usage", "show", "-A", "--by",
+                    "total", *options, check=True).stdout)
+                self.assertEqual([row["username"] for row in rows], users)
+        for formatter in ("table", "flow", "tab", "pager"):
+            text = server.doveadm("-f", formatter, "pop3", "usage", "show",
+                                  "-A", "--by", "total", "--sort",
+                                  "retr_bytes", check=True).stdout
+            self.assertEqual(re.findall(r"\bu\d\b", text),
+                             ["u2", "u4", "u1", "u3", "u0"])
+        for options in (("--sort", "nonsense"), ("--limit", "0")):
+            result = server.doveadm("pop3", "usage", "show", "-A", *options)
+            self.assertEqual(result.returncode, 64)
+
+    def test_csv(self):
+        server = self.filled()
+        text = server.doveadm("pop3", "usage", "show", "-A", "--csv",
+                              "--sort", "retr_bytes", "--by", "total",
+                              check=True).stdout
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        self.assertEqual([row["username"] for row in rows],
+                         ["u2", "u4", "u1", "u3", "u0"])
+        self.assertEqual({row["sessions"] for row in rows}, {"1"})
+        text = server.doveadm("pop3", "usage", "show", "-u", "u1", "--csv",
+                              check=True).stdout
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        self.assertEqual([row["username"] for row in rows], ["u1"] * 3)
+
+    def test_csv_of_odd_names(self):
+        server = self.dovecot(dict="sqlite", config=ALL_NAMES)
+        for name in NAMES:
+            server.save(name, message(1))
+            self.login(server, name).quit()
+        server.wait_no_process("pop3")
+        with open(server.path("names"), "w", encoding="utf-8") as file:
+            file.write("".join(name + "\n" for name in NAMES))
+        text = server.doveadm("pop3", "usage", "show", "-F",
+                              server.path("names"), "--csv", "--by", "total",
+                              check=True).stdout
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        self.assertEqual([row["username"] for row in rows],
+                         list(NAMES))
