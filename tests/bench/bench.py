@@ -9,20 +9,21 @@ import argparse
 import contextlib
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 
 import maildrops
 from dovecot import Dovecot
-from measure import (Client, Timer, cpu_secs, medians, processors_apart,
-                     take_turns)
+from measure import Client, Timer, cpu_secs, processors_apart, take_turns
 
 USER = "alice"
 MESSAGES = 100000
 POLL_MESSAGES = 1000
 RETR_MESSAGES = 5000
 STATE_SESSIONS = 300
+ROW = "%-46s %9s %9s %-5s %6s %6s %s"
 
 
 # The login process, too, serves more than one connection.
@@ -48,7 +49,7 @@ class Bench:
         self.directory = directory
         self.percent = percent
         self.store = maildrops.Maildrops(os.path.join(directory, "cache"))
-        self.rows = []
+        self.missed = 0
 
     def scaled(self, count):
         return max(1, count * self.percent // 100)
@@ -69,14 +70,20 @@ class Bench:
             session(server)
         return sides
 
-    def row(self, name, host, plugin, unit, target=None):
-        """A line of the table; host None: there is nothing to compare."""
-        ratio = None if host is None else plugin / host
-        value = plugin if host is None else ratio
+    def row(self, name, sides, target=None):
+        """A line of the table. sides: seconds in each round, for the host and
+        for the plugin; rounds are compared one by one, since what else the
+        machine does changes from one to the next."""
+        ratio = statistics.median(p / h for h, p in zip(*sides))
+        host, plugin = [1e3 * statistics.median(side) for side in sides]
+        self.print_row(name, host, plugin, "ms", ratio, ratio, target)
+
+    def print_row(self, name, host, plugin, unit, ratio, value, target):
         verdict = "" if target is None else \
             "ok" if value <= target else "MISSED"
-        self.rows.append((name, host, plugin, unit, ratio, target, verdict))
-        print_row(*self.rows[-1])
+        self.missed += verdict == "MISSED"
+        print(ROW % (name, number(host, "%.2f"), number(plugin, "%.2f"), unit,
+                     number(ratio, "%.3f"), number(target, "%g"), verdict))
 
     # Each method is one NAME.
 
@@ -89,12 +96,10 @@ class Bench:
                 results = take_turns(sides, 15, uidl_session)
             finally:
                 end(sides)
-            for number, what in enumerate(("UIDL", "session with UIDL")):
-                values = medians([[r[number] for r in side]
-                                  for side in results])
-                self.row("%s of %d, %s, CPU" % (what, count, format),
-                         *[v * 1e3 for v in values], "ms",
-                         0.25 if number == 0 else None)
+            self.row("UIDL of %d, %s, CPU" % (count, format),
+                     column(results, 0), 0.25)
+            self.row("session with UIDL of %d, %s, CPU" % (count, format),
+                     column(results, 1))
 
     def poll(self):
         """Login, STAT, QUIT: as the client sees it, and one after the other
@@ -111,15 +116,9 @@ class Bench:
                 end(sides)
             what = "poll of %d, %s, " % (
                 count, "reused process" if reuse else "new process")
-            self.row(what + "latency", *[v * 1e3 for v in medians(latency)],
-                     "ms", 1.10)
-            self.row(what + "in a row",
-                     *[v * 1e3 for v in medians([[b[0] for b in side]
-                                                 for side in blocks])],
-                     "ms", 1.10)
-            self.row(what + "CPU",
-                     *[v * 1e3 for v in medians([[b[1] for b in side]
-                                                 for side in blocks])], "ms")
+            self.row(what + "latency", latency, 1.10)
+            self.row(what + "in a row", column(blocks, 0), 1.10)
+            self.row(what + "CPU", column(blocks, 1))
 
     def retr(self):
         """All messages, one after the other."""
@@ -131,12 +130,10 @@ class Bench:
                                      lambda s: retr_all(s, count))
             finally:
                 end(sides)
-            for number, what in enumerate(("wall", "CPU")):
-                values = medians([[r[number] for r in side]
-                                  for side in results])
-                self.row("RETR of %d, %s, %s" % (count, format, what),
-                         *[v * 1e3 for v in values], "ms",
-                         1.03 if number == 0 else None)
+            self.row("RETR of %d, %s, wall" % (count, format),
+                     column(results, 0), 1.03)
+            self.row("RETR of %d, %s, CPU" % (count, format),
+                     column(results, 1), 1.03)
 
     def first(self):
         """The first UIDL ever of a large maildrop: nothing is known of it."""
@@ -147,12 +144,9 @@ class Bench:
                 results = take_turns(sides, 5, first_sight)
             finally:
                 end(sides)
-            for number, what in enumerate(("until UIDL is there, wall",
-                                           "whole session, CPU")):
-                values = medians([[r[number] for r in side]
-                                  for side in results])
-                self.row("first sight of %d, %s, %s" % (count, format, what),
-                         *[v * 1e3 for v in values], "ms")
+            self.row("first UIDL ever of %d, %s, wall" % (count, format),
+                     column(results, 0))
+            self.row("its session, CPU", column(results, 1))
 
     def state(self):
         """The size of `state` after downloads in many sessions."""
@@ -177,8 +171,8 @@ class Bench:
         size = len(server.dict_get(USER, "state"))
         chunks = [server.dict_get(USER, "uidl/%d" % n) for n in range(4)]
         extra = sum(len(chunk) for chunk in chunks if chunk is not None)
-        self.row(name, None, size, "bytes", 8192)
-        self.row(name + ", uidl/*", None, extra, "bytes")
+        self.print_row(name, None, size, "bytes", None, size, 8192)
+        self.print_row("uidl/* of it", None, extra, "bytes", None, 0, None)
 
     def download_in_sessions(self, server, sessions, each):
         """New mail, then a session that downloads it, some hours later."""
@@ -195,6 +189,15 @@ class Bench:
                 client.multi(b"RETR %d" % message)
             client.quit()
             client.wait_end()
+
+
+def column(results, index):
+    """One of the figures that each round gave, for each side."""
+    return [[figures[index] for figures in side] for side in results]
+
+
+def number(value, form):
+    return "" if value is None else form % value
 
 
 @contextlib.contextmanager
@@ -291,14 +294,6 @@ def first_sight(server):
     return timer.wall, whole.cpu
 
 
-def print_row(name, host, plugin, unit, ratio, target, verdict):
-    def number(value, form="%.3g"):
-        return "" if value is None else form % value
-    print("%-46s %9s %9s %-5s %6s %6s %s" % (
-        name, number(host, "%.2f"), number(plugin, "%.2f"), unit,
-        number(ratio, "%.3f"), number(target, "%g"), verdict))
-
-
 NAMES = ("uidl", "poll", "retr", "state", "first")
 
 
@@ -311,8 +306,7 @@ def main():
     directory = tempfile.mkdtemp(prefix="bench-")
     os.chmod(directory, 0o755)
     bench = Bench(directory, args.scale)
-    print("%-46s %9s %9s %-5s %6s %6s" % ("", "host", "plugin", "unit",
-                                          "ratio", "target"))
+    print(ROW % ("", "host", "plugin", "unit", "ratio", "target", ""))
     try:
         for name in args.name or NAMES:
             getattr(bench, name)()
@@ -320,7 +314,7 @@ def main():
         subprocess.run(["umount", "-q", os.path.join(directory, "memory")],
                        check=False)
         shutil.rmtree(directory)
-    return 1 if any(row[-1] == "MISSED" for row in bench.rows) else 0
+    return 1 if bench.missed > 0 else 0
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import contextlib
 import glob
 import os
 import socket
-import statistics
 import time
 
 import pop3
@@ -163,7 +162,3 @@ def take_turns(sides, rounds, work):
         for index in order if number % 2 == 0 else reversed(order):
             results[index].append(work(sides[index]))
     return results
-
-
-def medians(results):
-    return [statistics.median(result) for result in results]

@@ -38,6 +38,7 @@ import glob
 import imaplib
 import os
 import pwd
+import random
 import re
 import shutil
 import signal
@@ -83,15 +84,27 @@ def wait_for(condition, what, timeout=WAIT_SECS):
         time.sleep(0.01)
 
 
-def free_ports(count):
-    """Different ports of 127.0.0.1 that nobody listens at now."""
-    sockets = [socket.socket() for _ in range(count)]
-    for sock in sockets:
-        sock.bind(("127.0.0.1", 0))
-    ports = [sock.getsockname()[1] for sock in sockets]
-    for sock in sockets:
-        sock.close()
-    return ports
+# Below what the kernel gives to clients: nobody gets one of these by chance.
+PORTS = range(20000, 32000)
+
+
+def reserve_port():
+    """A port of 127.0.0.1 that nobody listens at, and a socket that keeps it
+    reserved: among all users of this function, in whatever chroot, no other
+    gets it before the socket is closed."""
+    for port in random.sample(PORTS, len(PORTS)):
+        reservation = socket.socket(socket.AF_UNIX)
+        probe = socket.socket()
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            reservation.bind("\0dovecot-pop3-policy-port-%d" % port)
+            probe.bind(("127.0.0.1", port))
+            return port, reservation
+        except OSError:
+            reservation.close()
+        finally:
+            probe.close()
+    raise RuntimeError("all ports are taken")
 
 
 def installed_version():
@@ -147,6 +160,7 @@ class Dovecot:
         self.uid = MAIL_UID
         self.process = None
         self._clients = []
+        self._reservations = ()
         self._make_root()
 
     # Files
@@ -260,7 +274,7 @@ class Dovecot:
     # Life
 
     def start(self):
-        self.pop3_port, self.pop3s_port, self.imap_port = free_ports(3)
+        self._reserve_ports()
         self.write_config()
         self._write_users()
         if self.faketime and not os.path.exists(self.time_file):
@@ -278,6 +292,12 @@ class Dovecot:
                 stdout=stderr, stderr=stderr, start_new_session=True)
         wait_for(self._greets, "Dovecot's greeting")
         return self
+
+    def _reserve_ports(self):
+        if not self._reservations:
+            ports, self._reservations = zip(*(reserve_port()
+                                              for _ in range(3)))
+            self.pop3_port, self.pop3s_port, self.imap_port = ports
 
     def _make_sqlite(self):
         # Not everyone who uses the fixture has it.
@@ -335,7 +355,7 @@ class Dovecot:
         return not (set(process_group(pgid).values()) - {"dovecot", "log"})
 
     def restart(self):
-        """Ends and starts it; the ports are others then."""
+        """Ends and starts it, at the same ports."""
         self.stop()
         return self.start()
 
@@ -350,6 +370,9 @@ class Dovecot:
         try:
             self.stop()
         finally:
+            for reservation in self._reservations:
+                reservation.close()
+            self._reservations = ()
             shutil.rmtree(self.root, ignore_errors=True)
 
     def processes(self, name):
@@ -377,12 +400,14 @@ class Dovecot:
         return "".join(texts)
 
     def log(self, after=0):
+        """The log's whole lines, without one that is still being written."""
         try:
             with open(self.log_file, "rb") as file:
                 file.seek(after)
-                return file.read().decode("utf-8", "replace")
+                text = file.read().decode("utf-8", "replace")
         except FileNotFoundError:
             return ""
+        return text[:text.rfind("\n") + 1]
 
     def log_mark(self):
         """Where the log ends now: for after=."""

@@ -251,6 +251,10 @@ class SlowReaders(GateTest):
         for script in ([b"UIDL\r\n", b"NOOP\r\nUIDL\r\n", b"QUIT\r\n"],
                        [b"UIDL\r\nLIST\r\nUIDL 1\r\nUIDL\r\n", b"NOOP\r\n"],
                        [big + b"UIDL\r\n", b"UIDL 2\r\nUIDL\r\n" + big],
+                       # the buffers are full when the listing begins, and
+                       # the host's commands wait behind it
+                       [big + b"UIDL\r\nNOOP\r\nSTAT\r\nRETR 1\r\nUIDL\r\n"
+                        b"TOP 2 0\r\nUIDL 2\r\nNOOP\r\n" + big],
                        [b"UIDL\r\n" * 8 + b"QUIT\r\n"],
                        # whichever listing waits, the host's line behind it
                        # waits too

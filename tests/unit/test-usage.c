@@ -588,8 +588,9 @@ static const char *const bad_lines[] = {
 	"user=a session=b ended=x sessions=1",
 	"user=a session=b ended=1 sessions=x",
 	"user=a session=b ended=1 sessions=1 more=2",
-	"user=a session=b ended=1 sessions=1 sess", "user=a session=b ended=1 "
-	"sessions=1 sessions=1", "users=a session=b ended=1 sessions=1"
+	"user=a session=b ended=1 sessions=1 sess",
+	"user=a session=b ended=1 sessions=1 sessions=1",
+	"users=a session=b ended=1 sessions=1"
 };
 
 static void test_bad_lines(void)

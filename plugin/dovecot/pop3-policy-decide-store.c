@@ -1,0 +1,294 @@
+/* Copyright (c) 2026 dovecot-pop3-policy authors
+   SPDX-License-Identifier: LGPL-2.1-or-later
+
+   What has to be stored before anything is shown: a first state, explicit
+   UIDLs, a recovery. All of it happens under the write lock and from what is
+   stored by then, since another session may have been faster. */
+#include "pop3-policy-compat.h"
+#include "ioloop.h"
+#include "mail-storage-private.h"
+#include "pop3-policy-decide.h"
+#include "pop3-policy-event.h"
+
+/* What is stored by now must be about the mailbox that this session has open.
+   0, or -1. */
+static int
+decide_same_mailbox(const struct pop3_policy_decide *ctx,
+		    const struct pp_state *state, const char **error_r)
+{
+	if (pp_mailbox_id_equal(&state->mailbox, &ctx->now.id))
+		return 0;
+	*error_r = "state: another session knows another mailbox";
+	return -1;
+}
+
+/* What was stored after STATE is lost. The validities that it may have used are
+   not used again. */
+static void
+decide_skip_lost(struct pop3_policy_decide *ctx, struct pp_state *state)
+{
+	if (ctx->lost_validity == 0)
+		return;
+	pp_state_use_validity(state, ctx->lost_validity);
+	(void)pp_state_open_rule(state, state->mark + 1,
+				 ctx->now.id.uidvalidity);
+	ctx->lost_validity = 0;
+}
+
+static int
+decide_first(struct pop3_policy_decide *ctx, struct pop3_policy_change *change,
+	     const char **error_r)
+{
+	struct pop3_policy_session *session = ctx->session;
+
+	if (*change->state != NULL) {
+		/* another session was faster */
+		return decide_same_mailbox(ctx, *change->state, error_r);
+	}
+	*change->state = pp_state_new(&ctx->now.id, ioloop_time);
+	decide_skip_lost(ctx, *change->state);
+	if (pop3_policy_session_pins(session) &&
+	    ctx->action == PP_LOGIN_FIRST_SIGHT &&
+	    pop3_policy_sight(session, *change->state, TRUE, error_r) < 0)
+		return -1;
+	change->state_changed = TRUE;
+	return 1;
+}
+
+static int
+decide_texts(struct pop3_policy_decide *ctx, struct pop3_policy_change *change,
+	     const char **error_r)
+{
+	int ret;
+
+	if (*change->state == NULL) {
+		*error_r = "state: is gone";
+		return -1;
+	}
+	if (decide_same_mailbox(ctx, *change->state, error_r) < 0)
+		return -1;
+	if (ctx->lost_validity != 0) {
+		decide_skip_lost(ctx, *change->state);
+		change->state_changed = TRUE;
+	}
+	ret = pop3_policy_sight(ctx->session, *change->state, FALSE, error_r);
+	if (ret > 0)
+		change->state_changed = TRUE;
+	return ret < 0 ? -1 : change->state_changed;
+}
+
+/* TRUE: the login has to be refused. */
+static bool decide_guard(struct pop3_policy_decide *ctx,
+			 const struct pp_state *old,
+			 const struct pp_recovery *recovery)
+{
+	struct pop3_policy_session *session = ctx->session;
+	bool refuses = session->set->guard_refuses;
+	const char *message;
+
+	if (!pp_guard_acts(old, recovery))
+		return FALSE;
+	message = t_strdup_printf(
+		"The mailbox is another one than the state knows: of %u shown "
+		"messages %u are recognised, %u are gone or cannot be; %s",
+		old->count, recovery->recognised, recovery->lost, refuses ?
+		"login refused, nothing is removed. Bring the mail back "
+		"(mount, doveadm force-resync, restore); where it is rightly "
+		"gone, doveadm pop3 state delete" :
+		"the session goes on, since pop3_policy_uidl_guard is log");
+	pop3_policy_event_guard(session->event, old->count,
+				recovery->recognised, recovery->lost, refuses,
+				message);
+	ctx->guard_refused = refuses;
+	return refuses;
+}
+
+static bool ledger_has_headers(const GArray *ledger)
+{
+	guint i;
+
+	for (i = 0; i < ledger->len; i++) {
+		if (g_array_index(ledger, struct pp_identity, i).header != 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* Recognises messages, with their headers read or not. 0, or -1 and
+   *error_r. */
+static int
+decide_recognise(struct pop3_policy_decide *ctx, const struct pp_state *old,
+		 const GArray *ledger, bool headers,
+		 struct pp_recovery *recovery_r, const char **error_r)
+{
+	struct pop3_policy_session *session = ctx->session;
+	struct client *client = session->client;
+
+	g_array_set_size(ctx->identities, 0);
+	if (pop3_policy_mailbox_identities(client->mailbox, client->trans, 1,
+					   headers, NULL,
+					   ctx->identities) < 0) {
+		*error_r = t_strdup(mailbox_get_last_internal_error(
+						client->mailbox, NULL));
+		return -1;
+	}
+	pp_recover(old, ledger, ctx->identities, &ctx->now, ioloop_time,
+		   pop3_policy_session_pins(session), recovery_r);
+	return 0;
+}
+
+/* Storage ids and GUIDs are at hand. Only where they do not tell what became of
+   shown messages all headers are read. */
+static int
+decide_match(struct pop3_policy_decide *ctx, const struct pp_state *old,
+	     struct pp_recovery *recovery_r, unsigned int *left_out_r,
+	     const char **error_r)
+{
+	g_autoptr(GArray) ledger =
+		pop3_policy_book_read(ctx->session->md, ctx->deadline, old,
+				      left_out_r, error_r);
+
+	if (ledger == NULL)
+		return -1;
+	if (ctx->identities == NULL) {
+		ctx->identities = g_array_new(FALSE, FALSE,
+					      sizeof(struct pp_identity));
+	}
+	if (decide_recognise(ctx, old, ledger, FALSE, recovery_r,
+			     error_r) < 0)
+		return -1;
+	if (recovery_r->unchanged || recovery_r->lost == 0 ||
+	    recovery_r->recognised == ctx->identities->len ||
+	    !ledger_has_headers(ledger))
+		return 0;
+	pp_state_free(recovery_r->state);
+	return decide_recognise(ctx, old, ledger, TRUE, recovery_r, error_r);
+}
+
+static void decide_log_recovery(struct pop3_policy_decide *ctx,
+				const struct pp_state *old,
+				const struct pp_recovery *recovery,
+				unsigned int left_out)
+{
+	e_info(ctx->session->event, "The mailbox changed (UIDVALIDITY %u -> "
+	       "%u): %u of %u shown messages are recognised and keep their "
+	       "UIDLs%s%s", old->mailbox.uidvalidity, ctx->now.id.uidvalidity,
+	       recovery->recognised, old->count, recovery->older_copy ?
+	       "; an older copy was brought back, all times start again" : "",
+	       left_out > 0 ? "; parts of the ledger could not be used" : "");
+}
+
+static int
+decide_recover(struct pop3_policy_decide *ctx,
+	       struct pop3_policy_change *change, const char **error_r)
+{
+	struct client *client = ctx->session->client;
+	struct pp_recovery recovery;
+	unsigned int left_out;
+
+	if (*change->state == NULL) {
+		*error_r = "state: is gone";
+		return -1;
+	}
+	/* compared anew: another session may have been faster */
+	if (pop3_policy_mailbox_now(client->mailbox, client->trans,
+				    *change->state, &ctx->now, error_r) < 0)
+		return -1;
+	if (!pp_mailbox_changed(*change->state, &ctx->now))
+		return 0;
+	if (decide_match(ctx, *change->state, &recovery, &left_out,
+			 error_r) < 0)
+		return -1;
+	if (!recovery.unchanged && pop3_policy_session_pins(ctx->session) &&
+	    decide_guard(ctx, *change->state, &recovery)) {
+		pp_state_free(recovery.state);
+		*error_r = "the guard refused";
+		return -1;
+	}
+	change->state_changed = !recovery.unchanged;
+	if (recovery.unchanged) {
+		/* only mail that was expunged: nothing to store */
+		g_array_unref(ctx->identities);
+		ctx->identities = NULL;
+	} else {
+		decide_log_recovery(ctx, *change->state, &recovery, left_out);
+	}
+	pp_state_free(*change->state);
+	*change->state = recovery.state;
+	return recovery.unchanged ? 0 : 1;
+}
+
+static int decide_change(struct pop3_policy_change *change, void *context,
+			 const char **error_r)
+{
+	struct pop3_policy_decide *ctx = context;
+	int ret;
+
+	switch (ctx->action) {
+	case PP_LOGIN_FIRST_SIGHT:
+	case PP_LOGIN_ANEW:
+		ret = decide_first(ctx, change, error_r);
+		break;
+	case PP_LOGIN_RECOVER:
+		ret = decide_recover(ctx, change, error_r);
+		break;
+	default:
+		ret = decide_texts(ctx, change, error_r);
+		break;
+	}
+	if (ret >= 0)
+		ctx->result = pp_state_copy(*change->state);
+	return ret;
+}
+
+static int book_change(struct pop3_policy_change *change, void *context,
+		       const char **error_r)
+{
+	struct pop3_policy_decide *ctx = context;
+	struct pop3_policy_session *session = ctx->session;
+
+	if (*change->state == NULL || ctx->identities->len == 0 ||
+	    (*change->state)->generation != session->state->generation)
+		return 0;
+	(*change->state)->ledger_chunks = 0;
+	if (pop3_policy_book_append(session->md, ctx->deadline, change,
+				    session->client->mailbox, ctx->identities,
+				    (*change->state)->mark, error_r) < 0)
+		return -1;
+	change->state_changed = TRUE;
+	pp_state_free(session->state);
+	session->state = pp_state_copy(*change->state);
+	return 1;
+}
+
+/* Stores what has to be stored before anything is shown. 0, or -1. */
+int pop3_policy_decide_store(struct pop3_policy_decide *ctx,
+			     const char **error_r)
+{
+	struct pop3_policy_session *session = ctx->session;
+	const char *error;
+	int ret;
+
+	ret = pop3_policy_maildrop_change(session->md, ctx->deadline, TRUE,
+					  FALSE, decide_change, ctx, error_r);
+	if (ret < 0) {
+		pp_state_free(ctx->result);
+		ctx->result = NULL;
+	} else {
+		pp_state_free(session->state);
+		session->state = ctx->result;
+		session->pinned = pop3_policy_session_pins(session);
+		/* the ledger follows; where that fails it is caught up at
+		   close */
+		if (ctx->identities != NULL) {
+			(void)pop3_policy_maildrop_change(session->md,
+				ctx->deadline, TRUE, FALSE, book_change, ctx,
+				&error);
+		}
+	}
+	if (ctx->identities != NULL)
+		g_array_unref(ctx->identities);
+	ctx->identities = NULL;
+	ctx->result = NULL;
+	return ret < 0 ? -1 : 0;
+}
