@@ -115,8 +115,9 @@ struct pp_recovery {
 
    An older copy: UIDNEXT is at or below the mark with the same UIDVALIDITY, or
    with another one and something is lost too; or more is recognised than the
-   last session left. Then all times become NOW. PINNED FALSE (`host`): no
-   facts are kept (all are new). LEDGER may be NULL. */
+   last session left. Then all times become NOW. PINNED FALSE
+   (`host`): neither facts (all are new) nor UIDLs are kept, and
+   state->host_first is 1. LEDGER may be NULL. */
 void pp_recover(const struct pp_state *old, const GArray *ledger,
 		const GArray *messages, const struct pp_mailbox_now *mailbox,
 		guint64 now, gboolean pinned, struct pp_recovery *recovery_r);

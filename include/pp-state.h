@@ -38,6 +38,11 @@ struct pp_state {
 	struct pp_shown shown[PP_SHOWN_MAX];
 	guint shown_count;
 
+	/* the first UID that sessions showed under the host's own UIDLs
+	   (pop3_policy_uidl = host), 0: none. Once UIDLs are pinned again,
+	   what the host shows is taken over from there on. */
+	guint32 host_first;
+
 	struct pp_uidl_map *map;
 	struct pp_runs *first_seen, *retrieved, *deleted;
 
@@ -122,6 +127,8 @@ struct pp_facts {
 	guint32 mark;
 	const struct pp_shown *shown;
 	guint shown_count;
+	/* the session showed the host's own UIDLs */
+	gboolean host_uidls;
 	/* messages at or below the mark at the end; G_MAXUINT32: not known */
 	guint32 count;
 	/* what was retrieved, and DELEd: runs of UIDs, which may span UIDs

@@ -238,6 +238,14 @@ static gboolean is_older_copy(const struct pp_state *old,
 		recovery->lost > 0;
 }
 
+/* With `host` all was, and is, shown as the host says. */
+static void reset_map(struct pp_state *state)
+{
+	pp_uidl_map_free(state->map);
+	state->map = pp_uidl_map_new();
+	(void)pp_state_open_rule(state, 1, state->mailbox.uidvalidity);
+}
+
 void pp_recover(const struct pp_state *old, const GArray *ledger,
 		const GArray *messages, const struct pp_mailbox_now *mailbox,
 		guint64 now, gboolean pinned, struct pp_recovery *recovery_r)
@@ -259,7 +267,11 @@ void pp_recover(const struct pp_state *old, const GArray *ledger,
 		state->count = match.recognised;
 		recovery_r->older_copy = FALSE;
 	} else {
-		build_map(state, old, &match);
+		if (pinned)
+			build_map(state, old, &match);
+		else
+			reset_map(state);
+		state->host_first = pinned ? 0 : 1;
 		build_facts(state, old, &match, pinned,
 			    recovery_r->older_copy, now);
 		build_rest(state, messages, now);

@@ -212,7 +212,7 @@ static gboolean get_all(GHashTable *doc, struct pp_state *state,
 	static const char *const names[] = {
 		"guid", "uidvalidity", "generation", "mark", "count", "high",
 		"clock", "shown", "ledger", "due", "bucket", "policy",
-		"hidden", "open", "map", "chunks", "seen", "retr", "dele", NULL
+		"hidden", "host", "open", "map", "chunks", "seen", "retr", "dele", NULL
 	};
 
 	return pp_doc_check_names(doc, names, error) &&
@@ -223,6 +223,8 @@ static gboolean get_all(GHashTable *doc, struct pp_state *state,
 			 error) &&
 		get_text(doc, "hidden", PP_FLAG_MAX_BYTES,
 			 &state->hidden_flag, error) &&
+		(!g_hash_table_contains(doc, "host") ||
+		 pp_doc_get_uint32(doc, "host", &state->host_first, error)) &&
 		get_map(doc, state, error) &&
 		get_facts(doc, state, error);
 }

@@ -148,6 +148,8 @@ static gboolean merge_mark(struct pp_state *state,
 	gboolean changed = FALSE;
 
 	if (facts->mark > state->mark) {
+		if (facts->host_uidls && state->host_first == 0)
+			state->host_first = state->mark + 1;
 		state->mark = facts->mark;
 		changed = TRUE;
 	}

@@ -127,6 +127,7 @@ static void close_facts_init(struct close_context *ctx)
 	facts->generation = session->state->generation;
 	facts->now = ioloop_time;
 	facts->mark = session->highest_uid;
+	facts->host_uidls = session->set->uidl == POP3_POLICY_UIDL_HOST;
 	facts->count = G_MAXUINT32;
 	facts->seen_upto = session->highest_uid;
 	facts->first_seen = session->start_time;

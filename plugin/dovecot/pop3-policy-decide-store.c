@@ -71,9 +71,11 @@ decide_texts(struct pop3_policy_decide *ctx, struct pop3_policy_change *change,
 		decide_skip_lost(ctx, *change->state);
 		change->state_changed = TRUE;
 	}
-	ret = pop3_policy_sight(ctx->session, *change->state, FALSE, error_r);
-	if (ret > 0)
+	ret = pop3_policy_sight(ctx->session, *change->state,
+				(*change->state)->host_first != 0, error_r);
+	if (ret > 0 || (*change->state)->host_first != 0)
 		change->state_changed = TRUE;
+	(*change->state)->host_first = 0;
 	return ret < 0 ? -1 : change->state_changed;
 }
 

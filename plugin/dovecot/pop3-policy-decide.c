@@ -79,14 +79,16 @@ static const char *decide_serve(struct pop3_policy_decide *ctx)
 
 	session->pinned = pop3_policy_session_pins(session);
 	if (!session->pinned || (ctx->lost_validity == 0 &&
+	    session->state->host_first == 0 &&
 	    session->highest_uid <= session->state->mark))
 		return NULL;
 	/* asked of a copy: only where there is one it is decided for good,
 	   under the write lock */
 	copy = pp_state_copy(session->state);
-	ret = pop3_policy_sight(session, copy, FALSE, &error);
+	ret = pop3_policy_sight(session, copy, copy->host_first != 0, &error);
 	pp_state_free(copy);
-	if (ret > 0 || (ret == 0 && ctx->lost_validity != 0)) {
+	if (ret > 0 || (ret == 0 && (ctx->lost_validity != 0 ||
+				     session->state->host_first != 0))) {
 		ctx->action = PP_LOGIN_SERVE;
 		ret = pop3_policy_decide_store(ctx, &error);
 	}

@@ -23,6 +23,9 @@ struct sight {
 	struct pop3_policy_session *session;
 	struct pp_state *state;
 	bool first;
+	/* up to this UID messages were there when the host's UIDLs were shown,
+	   so that X-UIDL counts */
+	uint32_t there_upto;
 	/* the host's format is asked, and needs the mail's own data */
 	bool rule_format, by_guid;
 	pool_t pool;
@@ -110,7 +113,8 @@ static int sight_text(struct sight *sight, struct mail *mail,
 		*text_r = value;
 		return 0;
 	}
-	if (sight->first && client->set->pop3_reuse_xuidl &&
+	if (mail->uid <= sight->there_upto &&
+	    client->set->pop3_reuse_xuidl &&
 	    mail_get_first_header(mail, "X-UIDL", &value) > 0) {
 		*text_r = value;
 		return 0;
@@ -138,9 +142,13 @@ static int sight_collect(struct sight *sight, struct mailbox *box,
 	uint32_t upto = sight->state->mark, seq1, seq2;
 	int ret = 0;
 
-	/* what was shown by the open rule in an outage keeps that UIDL */
-	if (!sight->first)
+	if (sight->state->host_first != 0) {
+		upto = sight->state->host_first - 1;
+	} else if (!sight->first) {
+		/* what was shown by the open rule in an outage keeps that
+		   UIDL */
 		upto = I_MAX(upto, sight->session->shown_unstored);
+	}
 	if (!mail_index_lookup_seq_range(box->view, upto + 1, (uint32_t)-1,
 					 &seq1, &seq2))
 		return 0;
@@ -311,7 +319,13 @@ int pop3_policy_sight(struct pop3_policy_session *session,
 	sight.state = state;
 	sight.first = first;
 	sight.by_guid = !first && session->set->uidl == POP3_POLICY_UIDL_GUID;
-	sight.rule_format = pop3_policy_uidl_format_is_rule(client->mailbox);
+	/* after `host` what it showed must be told from what the rule yields */
+	sight.rule_format = state->host_first == 0 &&
+		pop3_policy_uidl_format_is_rule(client->mailbox);
+	if (state->host_first != 0)
+		sight.there_upto = state->mark;
+	else if (first)
+		sight.there_upto = PP_UID_MAX;
 	sight.pool = pool_alloconly_create("pop3-policy first sight", 1024);
 	i_array_init(&sight.entries, 32);
 	ret = sight_collect(&sight, client->mailbox, client->trans, error_r);

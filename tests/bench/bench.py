@@ -311,8 +311,9 @@ def main():
         for name in args.name or NAMES:
             getattr(bench, name)()
     finally:
-        subprocess.run(["umount", "-q", os.path.join(directory, "memory")],
-                       check=False)
+        memory = os.path.join(directory, "memory")
+        if os.path.ismount(memory):
+            subprocess.run(["umount", memory], check=True)
         shutil.rmtree(directory)
     return 1 if bench.missed > 0 else 0
 

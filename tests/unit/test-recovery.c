@@ -160,9 +160,9 @@ static const struct row rows[] = {
 	{ "no ledger",
 	  NULL, "1:11 2:12", 2000, 11, 2, OTHER, TRUE,
 	  "1.2000,5000,-,- 2.2000,5000,-,-", 0, 2, ANOTHER },
-	{ "the host's UIDLs: UIDLs stay, facts do not",
+	{ "the host's UIDLs: neither UIDLs nor facts stay",
 	  "1:11 2:12", "1:11 2:12", 2000, 11, 2, OTHER, FALSE,
-	  "1.1000,5000,-,- 2.1000,5000,-,-", 2, 0, ANOTHER },
+	  "1.2000,5000,-,- 2.2000,5000,-,-", 2, 0, ANOTHER },
 
 	/* identity */
 	{ "by GUID, the file name changed",

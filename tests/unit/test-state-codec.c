@@ -344,6 +344,9 @@ static void test_fields(void)
 		{ BASE " policy=%-", -1 },
 		{ BASE " policy=%", PP_ERROR_SYNTAX },
 		{ BASE " hidden=x", -1 },
+		{ BASE " host=7", -1 },
+		{ BASE " host=x", PP_ERROR_SYNTAX },
+		{ BASE " host=4294967296", PP_ERROR_SYNTAX },
 		{ BASE " hidden=%", PP_ERROR_SYNTAX },
 		/* the map: the open rule never overflows, nor is it above
 		   what is known to be used */

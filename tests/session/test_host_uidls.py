@@ -1,0 +1,80 @@
+# Copyright (c) 2026 dovecot-pop3-policy authors
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# pop3_policy_uidl = host, to try the plugin, and then pin: what the host showed
+# is what is pinned.
+
+from testcase import FORMATS, SessionTest, each, message
+
+GUID_FORMAT = {"2.3": "pop3_uidl_format = %g\n",
+               "2.4": "pop3_uidl_format = %{guid}\n"}
+
+
+class HostFirst(SessionTest):
+    def session(self, server):
+        client = server.pop3("alice")
+        uidls = client.uidls()
+        client.quit()
+        server.wait_no_process("pop3")
+        return uidls
+
+    def pin(self, server, uidl="pin"):
+        server.settings["pop3_policy_uidl"] = uidl
+        server.reload()
+
+    @each(format=FORMATS, uidls=("rule", "guid"))
+    def test_pinned_after_host(self, format, uidls):
+        config = GUID_FORMAT if uidls == "guid" else ""
+        server = self.dovecot(format=format, config=config,
+                              settings={"pop3_policy_uidl": "host"})
+        server.deliver("alice", message(1), message(2))
+        self.session(server)
+        server.deliver("alice", message(3))
+        before = self.session(server)
+        self.pin(server)
+        self.assertEqual(self.session(server), before)
+        server.config = ""
+        server.reload()
+        self.assertEqual(self.session(server), before)
+        server.remove_indexes("alice")
+        self.assertEqual(self.session(server), before)
+
+    @each(format=FORMATS)
+    def test_pinned_after_the_host_changed_all(self, format):
+        server = self.dovecot(format=format,
+                              settings={"pop3_policy_uidl": "host"})
+        server.deliver("alice", message(1), message(2))
+        self.session(server)
+        server.remove_indexes("alice")
+        before = self.session(server)
+        self.pin(server)
+        self.assertEqual(self.session(server), before)
+
+    @each(format=FORMATS)
+    def test_pinned_is_not_touched_by_host_in_between(self, format):
+        server = self.dovecot(format=format, config=GUID_FORMAT)
+        server.deliver("alice", message(1))
+        before = self.session(server)
+        self.pin(server, "host")
+        server.deliver("alice", message(2))
+        between = self.session(server)
+        self.pin(server)
+        server.config = ""
+        server.reload()
+        after = self.session(server)
+        self.assertEqual(after[1], before[1])
+        # the host's format is another one by now
+        self.assertEqual(len(set(after.values())), 2)
+        self.assertEqual(self.session(server), after)
+        self.assertEqual(between[1], before[1])
+
+    def test_new_mail_after_host_takes_no_x_uidl(self):
+        server = self.dovecot(config="pop3_reuse_xuidl = yes\n",
+                              settings={"pop3_policy_uidl": "host"})
+        server.deliver("alice", message(1, headers="X-UIDL: one\n"))
+        self.assertEqual(self.session(server), {1: "one"})
+        self.pin(server)
+        server.deliver("alice", message(2, headers="X-UIDL: two\n"))
+        after = self.session(server)
+        self.assertEqual(after[1], "one")
+        self.assertNotEqual(after[2], "two")
