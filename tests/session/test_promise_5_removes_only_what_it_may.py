@@ -83,13 +83,15 @@ class RemovesOnlyWhatItMay(PolicyTest):
         self.assertEqual(self.left_after(server), [1, 2])
 
     @each(script=(b"RETR 1\r\nRETR 2\r\nQUIT\r\n",
-                  b"UIDL\r\nRETR 1\r\nUIDL\r\nRETR 2\r\nNOOP\r\nQUIT\r\n"))
-    def test_pipelining_client_starts_no_clock(self, script):
+                  b"UIDL\r\nRETR 1\r\nUIDL\r\nRETR 2\r\nNOOP\r\nQUIT\r\n"),
+          tls=(False, True))
+    def test_pipelining_client_starts_no_clock(self, script, tls):
         """Nothing shows that it got the messages."""
-        server = self.maildrop()
+        server = self.maildrop(tls=tls)
         mark = server.log_mark()
-        client = server.connect()
-        client.send(b"USER alice\r\nPASS secret\r\n" + script)
+        client = server.connect(tls=tls)
+        client.login("alice")
+        client.send(script)
         client.read_all()
         self.ended(server, mark)
         self.assertEqual(self.left_after(server), [1, 2, 3, 4, 5])
