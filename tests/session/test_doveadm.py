@@ -199,7 +199,7 @@ class ExitCodes(DoveadmTest):
             "2.4": "pop3_policy {\n dict proxy {\n  name = x\n"
                    "  socket_path = %s\n }\n}\n" % path}
         server.settings["pop3_policy_dict_timeout"] = "300 ms"
-        server.reload()
+        server.restart()
         for command in (("pop3", "state", "show"), ("pop3", "usage", "show"),
                         ("pop3", "state", "delete"),
                         ("pop3", "retention", "run", "--force")):

@@ -35,7 +35,7 @@ class LookupFails(PolicyTest):
         server, fake = self.faked()
         before = self.session(server)
         server.config = BY_GUID
-        server.reload()
+        server.restart()
         self.break_dict(fake, how)
         mark = server.log_mark()
         self.assertEqual(self.session(server), before)

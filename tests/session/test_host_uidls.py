@@ -20,7 +20,7 @@ class HostFirst(SessionTest):
 
     def pin(self, server, uidl="pin"):
         server.settings["pop3_policy_uidl"] = uidl
-        server.reload()
+        server.restart()
 
     @each(format=FORMATS, uidls=("rule", "guid"))
     def test_pinned_after_host(self, format, uidls):
@@ -34,7 +34,7 @@ class HostFirst(SessionTest):
         self.pin(server)
         self.assertEqual(self.session(server), before)
         server.config = ""
-        server.reload()
+        server.restart()
         self.assertEqual(self.session(server), before)
         server.remove_indexes("alice")
         self.assertEqual(self.session(server), before)
@@ -60,7 +60,7 @@ class HostFirst(SessionTest):
         between = self.session(server)
         self.pin(server)
         server.config = ""
-        server.reload()
+        server.restart()
         after = self.session(server)
         self.assertEqual(after[1], before[1])
         # the host's format is another one by now

@@ -34,7 +34,7 @@ class DictNeverTakesPop3Down(PolicyTest):
         self.assertIn(b"Logging out", before["alice"])
         if reuse:
             server.reuse = True
-            server.reload()
+            server.restart()
         self.break_dict(fake, how)
         for _ in range(2):
             clients = {user: server.connect() for user in USERS}

@@ -97,7 +97,7 @@ class UidlStays(SessionTest):
         server.deliver("alice", *texts(1, 5))
         before = self.session(server)
         server.config = {"guid": GUID_FORMAT, "other": OTHER_FORMAT}[config]
-        server.reload()
+        server.restart()
         self.assertEqual(self.session(server), before)
 
     @each(format=FORMATS)

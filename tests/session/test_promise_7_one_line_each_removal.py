@@ -88,7 +88,7 @@ class OneLineEachRemoval(PolicyTest):
     def test_dry_run_is_no_removal(self):
         server = self.maildrop(2)
         server.settings["pop3_policy_removal"] = "dry-run"
-        server.reload()
+        server.restart()
         self.session(server, "RETR 1")
         server.set_time("+5d")
         self.session(server)

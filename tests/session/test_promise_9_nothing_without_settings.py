@@ -29,7 +29,7 @@ class NothingWithoutSettings(SessionTest):
                 "pop3_policy_login_delay": "1h", "pop3_policy_capa": "yes"})
         if settings == "none":
             twins.ours.settings.clear()
-            twins.ours.reload()
+            twins.ours.restart()
         for script in SCRIPTS:
             with self.subTest(script=script):
                 twins.same([script])
