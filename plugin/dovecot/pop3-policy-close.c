@@ -16,6 +16,9 @@
 /* Collecting the identities of a maildrop's first sight may take long: at UIDL
    this part of the deadline is spent on it, the rest is done at close. */
 #define STORE_NEW_COLLECT_DIVISOR 4
+/* Header hashes are noted for this many of the messages that a session
+   retrieved: each is a file that has to be opened again. */
+#define CLOSE_HEADERS_MAX 250
 /* a removal at close stops after this */
 #define CLOSE_REMOVAL_MSECS 2000
 
@@ -99,19 +102,18 @@ close_collect_headers(struct close_context *ctx,
 	uint32_t seq, seq1, seq2;
 	guint i, count = pp_runs_count(session->retrieved);
 
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < count && ctx->headers->len < CLOSE_HEADERS_MAX; i++) {
 		run = pp_runs_at(session->retrieved, i);
 		if (!mail_index_lookup_seq_range(ctx->box->view, run->first,
 						 run->last, &seq1, &seq2))
 			continue;
-		for (seq = seq1; seq <= seq2; seq++) T_BEGIN {
+		for (seq = seq1; seq <= seq2 &&
+		     ctx->headers->len < CLOSE_HEADERS_MAX &&
+		     pop3_policy_deadline_left(deadline) > 0; seq++) T_BEGIN {
 			mail_set_seq(mail, seq);
 			i_zero(&identity);
 			identity.uid = mail->uid;
-			if (pop3_policy_deadline_left(deadline) > 0) {
-				identity.header =
-					pop3_policy_mail_header_hash(mail);
-			}
+			identity.header = pop3_policy_mail_header_hash(mail);
 			if (identity.header != 0)
 				g_array_append_val(ctx->headers, identity);
 		} T_END;
