@@ -22,6 +22,7 @@ USER = "alice"
 MESSAGES = 100000
 POLL_MESSAGES = 1000
 RETR_MESSAGES = 5000
+RETR_BYTES = 2000
 STATE_SESSIONS = 300
 ROW = "%-46s %9s %9s %-5s %6s %6s %s"
 
@@ -54,7 +55,8 @@ class Bench:
     def scaled(self, count):
         return max(1, count * self.percent // 100)
 
-    def pair(self, format, count, size=maildrops.SIZE_BYTES, reuse=True):
+    def pair(self, format, count, size=maildrops.SIZE_BYTES, reuse=True,
+             warm=True):
         """The host and the plugin, each with the same count messages."""
         sides = []
         for plugin in (False, True):
@@ -66,9 +68,21 @@ class Bench:
             self.store.fill(server, USER, count, size)
             sides.append(server)
         # The first look costs what no other one does.
-        for server in sides:
+        for server in sides if warm else ():
             session(server)
         return sides
+
+    def renew(self, sides, count, size=maildrops.SIZE_BYTES, warm=True):
+        """Mail and state as pair() made them."""
+        for server in sides:
+            shutil.rmtree(server.home(USER))
+            if server.plugin:
+                shutil.rmtree(server.path("dict"))
+                os.mkdir(server.path("dict"))
+                os.chmod(server.path("dict"), 0o777)
+            self.store.fill(server, USER, count, size)
+            if warm:
+                session(server)
 
     def row(self, name, sides, target=None):
         """A line of the table. sides: seconds in each round, for the host and
@@ -121,32 +135,46 @@ class Bench:
             self.row(what + "CPU", column(blocks, 1))
 
     def retr(self):
-        """All messages, one after the other."""
+        """All messages, one after the other: downloaded for the first time,
+        as a client does it, and once more."""
         count = self.scaled(RETR_MESSAGES)
         for format in ("sdbox", "maildir"):
-            sides = self.pair(format, count, size=2000)
+            sides = self.pair(format, count, size=RETR_BYTES)
             try:
-                results = take_turns(sides, 20,
-                                     lambda s: retr_all(s, count))
+                again = take_turns(sides, 10, lambda s: retr_all(s, count))
+                first = [[], []]
+                for _ in range(8):
+                    self.renew(sides, count, RETR_BYTES)
+                    for side, figures in zip(first, take_turns(
+                            sides, 1, lambda s: retr_all(s, count))):
+                        side += figures
             finally:
                 end(sides)
-            self.row("RETR of %d, %s, wall" % (count, format),
-                     column(results, 0), 1.03)
-            self.row("RETR of %d, %s, CPU" % (count, format),
-                     column(results, 1), 1.03)
+            what = "RETR of %d, %s, " % (count, format)
+            self.row(what + "wall", column(again, 0), 1.03)
+            self.row(what + "CPU", column(again, 1), 1.03)
+            self.row(what + "first time, wall", column(first, 0), 1.03)
+            self.row(what + "first time, CPU", column(first, 1))
+            self.row("its session from login to close, CPU", column(first, 2))
 
     def first(self):
         """The first UIDL ever of a large maildrop: nothing is known of it."""
         count = self.scaled(MESSAGES)
         for format in ("sdbox", "maildir"):
             sides = self.pair(format, count)
+            results = [[], []]
             try:
-                results = take_turns(sides, 5, first_sight)
+                for _ in range(3):
+                    self.renew(sides, count, warm=False)
+                    for side, figures in zip(results, take_turns(
+                            sides, 1, first_sight)):
+                        side += figures
             finally:
                 end(sides)
             self.row("first UIDL ever of %d, %s, wall" % (count, format),
                      column(results, 0))
-            self.row("its session, CPU", column(results, 1))
+            self.row("its session from login to close, CPU",
+                     column(results, 1))
 
     def state(self):
         """The size of `state` after downloads in many sessions."""
@@ -273,18 +301,18 @@ def poll_block(server, count=50):
 
 
 def retr_all(server, count):
-    client = Client(server.pop3_port).login(USER)
-    with Timer(server) as timer:
-        for number in range(1, count + 1):
-            client.multi(b"RETR %d" % number)
-    client.quit()
-    client.wait_end()
-    return timer.wall, timer.cpu
+    with Timer(server) as whole:
+        client = Client(server.pop3_port).login(USER)
+        client.multi(b"UIDL")
+        with Timer(server) as timer:
+            for number in range(1, count + 1):
+                client.multi(b"RETR %d" % number)
+        client.quit()
+        client.wait_end()
+    return timer.wall, timer.cpu, whole.cpu
 
 
 def first_sight(server):
-    if server.plugin:
-        server.doveadm("pop3", "state", "delete", "-u", USER, check=True)
     with Timer(server) as whole:
         with Timer() as timer:
             client = Client(server.pop3_port).login(USER)

@@ -86,14 +86,27 @@ def _children_secs(server):
     return (int(fields[13]) + int(fields[14])) / TICKS
 
 
-def _cpu_once(server):
+def _read(path):
+    """Empty if the process has gone meanwhile."""
+    try:
+        with open(path, encoding="latin-1") as file:
+            return file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def _cpu_now(server):
+    """CPU time by now, or None while a process has something to do: that
+    one's figure is old."""
     total = _children_secs(server)
     for path in _processes(server):
-        try:
-            with open(path + "/schedstat", encoding="ascii") as file:
-                total += int(file.read().split()[0]) / 1e9
-        except (FileNotFoundError, ProcessLookupError):
-            pass
+        spent = _read(path + "/schedstat").split()
+        state = _read(path + "/stat").rpartition(")")[2].split()
+        if not spent or not state:
+            continue
+        if state[0] not in "SZ":
+            return None
+        total += int(spent[0]) / 1e9
     return total
 
 
@@ -102,8 +115,8 @@ def cpu_secs(server):
     Exact to the microsecond for those that live, to a tick for others."""
     last = None
     while True:
-        total = _cpu_once(server)
-        if total == last:
+        total = _cpu_now(server)
+        if total is not None and total == last:
             return total
         last = total
         time.sleep(0.002)
