@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -375,6 +376,8 @@ class Demo:
 
 def main():
     sys.stdout.reconfigure(line_buffering=True)
+    # Its servers and files go, too, when it is told to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     work = tempfile.mkdtemp(prefix="demo-")
     os.chmod(work, 0o755)
     demo = None
