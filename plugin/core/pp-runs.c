@@ -178,6 +178,11 @@ guint64 pp_runs_set_new(struct pp_runs *runs, guint32 first, guint32 last,
 	const struct pp_run *run;
 	guint i, low, high;
 
+	g_assert(first >= 1 && first <= last);
+	if (is_behind(runs, first)) {
+		run_append(runs->array, first, last, time);
+		return (guint64)last - first + 1;
+	}
 	find_touched(runs, first, last, &low, &high);
 	pieces = g_array_new(FALSE, FALSE, sizeof(struct pp_run));
 	for (i = low; i < high; i++) {
