@@ -23,6 +23,7 @@ USER = "alice"
 MESSAGES = 100000
 POLL_MESSAGES = 1000
 RETR_MESSAGES = 5000
+RETR_BLOCK = 100
 RETR_BYTES = 2000
 STATE_SESSIONS = 300
 ROW = "%-46s %9s %9s %-5s %6s %6s %s"
@@ -142,21 +143,23 @@ class Bench:
         count = self.scaled(RETR_MESSAGES)
         for format in ("sdbox", "maildir"):
             sides = self.pair(format, count, size=RETR_BYTES)
-            first, again = ([], []), ([], [])
+            first, again, whole = ([], []), ([], []), ([], [])
             try:
                 for _ in range(8):
                     self.renew(sides, count, RETR_BYTES)
                     for results in first, again:
-                        for side, figures in zip(results,
-                                                 retr_all(sides, count)):
-                            side.append(figures)
+                        blocks, sessions = retr_all(sides, count)
+                        for side in range(2):
+                            results[side].extend(blocks[side])
+                            if results is first:
+                                whole[side].append(sessions[side])
             finally:
                 end(sides)
-            what = "RETR of %d, %s, " % (count, format)
+            what = "%d of %d x RETR, %s, " % (RETR_BLOCK, count, format)
             for when, results in ("", again), ("first time, ", first):
                 self.row(what + when + "wall", column(results, 0), 1.03)
                 self.row(what + when + "CPU", column(results, 1), 1.03)
-            self.row("its session from login to close, CPU", column(first, 2))
+            self.row("a session of the first times, CPU", whole)
 
     def first(self):
         """The first UIDL ever of a large maildrop: nothing is known of it."""
@@ -301,31 +304,31 @@ def poll_block(server, count=50):
     return timer.wall / count, timer.cpu / count
 
 
-def retr_all(sides, count, block=100):
+def retr_all(sides, count):
     """Both sides at once, a block of messages on the one, then on the other:
     whatever else the machine does, it does to both. For each side: wall and
-    CPU of the downloads, and CPU of the whole session."""
-    clients, totals = [], [[0, 0, 0] for _ in sides]
-    for side, total in zip(sides, totals):
+    CPU of each block; and CPU of each side's session."""
+    clients, blocks, sessions = [], [[] for _ in sides], [0 for _ in sides]
+    for number, side in enumerate(sides):
         with Timer(side) as timer:
             clients.append(Client(side.pop3_port).login(USER))
             clients[-1].multi(b"UIDL")
-        total[2] += timer.cpu
-    for number, begin in enumerate(range(1, count + 1, block)):
-        order = list(zip(sides, clients, totals))
-        for side, client, total in order[::-1] if number % 2 else order:
-            with Timer(side) as timer:
-                for message in range(begin, min(begin + block, count + 1)):
-                    client.multi(b"RETR %d" % message)
-            total[0] += timer.wall
-            total[1] += timer.cpu
-            total[2] += timer.cpu
-    for side, client, total in zip(sides, clients, totals):
+        sessions[number] += timer.cpu
+    for begin in range(1, count + 1, RETR_BLOCK):
+        order = list(range(len(sides)))
+        for number in order[::-1] if begin // RETR_BLOCK % 2 else order:
+            with Timer(sides[number]) as timer:
+                for message in range(begin,
+                                     min(begin + RETR_BLOCK, count + 1)):
+                    clients[number].multi(b"RETR %d" % message)
+            blocks[number].append((timer.wall, timer.cpu))
+            sessions[number] += timer.cpu
+    for number, side in enumerate(sides):
         with Timer(side) as timer:
-            client.quit()
-            client.wait_end()
-        total[2] += timer.cpu
-    return [tuple(total) for total in totals]
+            clients[number].quit()
+            clients[number].wait_end()
+        sessions[number] += timer.cpu
+    return blocks, sessions
 
 
 def first_sight(server):
