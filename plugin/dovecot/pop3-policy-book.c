@@ -1,11 +1,11 @@
 /* Copyright (c) 2026 dovecot-pop3-policy authors
    SPDX-License-Identifier: LGPL-2.1-or-later
 
-   Keeping the ledger: appending to its last chunk, reading all of it. */
+   See pop3-policy-book.h. */
 #include "pop3-policy-compat.h"
 #include "mail-index.h"
 #include "mail-storage-private.h"
-#include "pop3-policy-session.h"
+#include "pop3-policy-book.h"
 
 static const char *book_key(guint32 chunk)
 {

@@ -8,6 +8,7 @@
 #include "mail-index.h"
 #include "mail-storage-private.h"
 #include "master-service.h"
+#include "pop3-policy-book.h"
 #include "pop3-policy-event.h"
 #include "pop3-policy-mailbox.h"
 #include "pop3-policy-removal.h"

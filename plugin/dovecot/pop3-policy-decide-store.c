@@ -105,88 +105,12 @@ static bool decide_guard(struct pop3_policy_decide *ctx,
 	return refuses;
 }
 
-static bool ledger_has_headers(const GArray *ledger)
-{
-	guint i;
-
-	for (i = 0; i < ledger->len; i++) {
-		if (g_array_index(ledger, struct pp_identity, i).header != 0)
-			return TRUE;
-	}
-	return FALSE;
-}
-
-/* Recognises messages, with their headers read or not. 0, or -1 and
-   *error_r. */
-static int
-decide_recognise(struct pop3_policy_decide *ctx, const struct pp_state *old,
-		 const GArray *ledger, bool headers,
-		 struct pp_recovery *recovery_r, const char **error_r)
-{
-	struct pop3_policy_session *session = ctx->session;
-	struct client *client = session->client;
-
-	g_array_set_size(ctx->identities, 0);
-	if (pop3_policy_mailbox_identities(client->mailbox, client->trans, 1,
-					   headers, NULL,
-					   ctx->identities) < 0) {
-		*error_r = t_strdup(mailbox_get_last_internal_error(
-						client->mailbox, NULL));
-		return -1;
-	}
-	pp_recover(old, ledger, ctx->identities, &ctx->now, ioloop_time,
-		   pop3_policy_session_pins(session), recovery_r);
-	return 0;
-}
-
-/* Storage ids and GUIDs are at hand. Only where they do not tell what became of
-   shown messages all headers are read. */
-static int
-decide_match(struct pop3_policy_decide *ctx, const struct pp_state *old,
-	     struct pp_recovery *recovery_r, unsigned int *left_out_r,
-	     const char **error_r)
-{
-	g_autoptr(GArray) ledger =
-		pop3_policy_book_read(ctx->session->md, ctx->deadline, old,
-				      left_out_r, error_r);
-
-	if (ledger == NULL)
-		return -1;
-	if (ctx->identities == NULL) {
-		ctx->identities = g_array_new(FALSE, FALSE,
-					      sizeof(struct pp_identity));
-	}
-	if (decide_recognise(ctx, old, ledger, FALSE, recovery_r,
-			     error_r) < 0)
-		return -1;
-	if (recovery_r->unchanged || recovery_r->lost == 0 ||
-	    recovery_r->recognised == ctx->identities->len ||
-	    !ledger_has_headers(ledger))
-		return 0;
-	pp_state_free(recovery_r->state);
-	return decide_recognise(ctx, old, ledger, TRUE, recovery_r, error_r);
-}
-
-static void decide_log_recovery(struct pop3_policy_decide *ctx,
-				const struct pp_state *old,
-				const struct pp_recovery *recovery,
-				unsigned int left_out)
-{
-	e_info(ctx->session->event, "The mailbox changed (UIDVALIDITY %u -> "
-	       "%u): %u of %u shown messages are recognised and keep their "
-	       "UIDLs%s%s", old->mailbox.uidvalidity, ctx->now.id.uidvalidity,
-	       recovery->recognised, old->count, recovery->older_copy ?
-	       "; an older copy was brought back, all times start again" : "",
-	       left_out > 0 ? "; parts of the ledger could not be used" : "");
-}
-
 static int
 decide_recover(struct pop3_policy_decide *ctx,
 	       struct pop3_policy_change *change, const char **error_r)
 {
 	struct client *client = ctx->session->client;
 	struct pp_recovery recovery;
-	unsigned int left_out;
 
 	if (*change->state == NULL) {
 		*error_r = "state: is gone";
@@ -198,8 +122,8 @@ decide_recover(struct pop3_policy_decide *ctx,
 		return -1;
 	if (!pp_mailbox_changed(*change->state, &ctx->now))
 		return 0;
-	if (decide_match(ctx, *change->state, &recovery, &left_out,
-			 error_r) < 0)
+	if (pop3_policy_recover_match(&ctx->recover, *change->state, &ctx->now,
+				      &recovery, error_r) < 0)
 		return -1;
 	if (!recovery.unchanged && pop3_policy_session_pins(ctx->session) &&
 	    decide_guard(ctx, *change->state, &recovery)) {
@@ -210,14 +134,28 @@ decide_recover(struct pop3_policy_decide *ctx,
 	change->state_changed = !recovery.unchanged;
 	if (recovery.unchanged) {
 		/* only mail that was expunged: nothing to store */
-		g_array_unref(ctx->identities);
-		ctx->identities = NULL;
+		pop3_policy_recover_clear(&ctx->recover);
 	} else {
-		decide_log_recovery(ctx, *change->state, &recovery, left_out);
+		pop3_policy_recover_log(&ctx->recover, ctx->session->event,
+					*change->state, &ctx->now, &recovery);
 	}
 	pp_state_free(*change->state);
 	*change->state = recovery.state;
 	return recovery.unchanged ? 0 : 1;
+}
+
+static void decide_recover_init(struct pop3_policy_decide *ctx)
+{
+	struct pop3_policy_recover *recover = &ctx->recover;
+	struct client *client = ctx->session->client;
+
+	i_zero(recover);
+	recover->md = ctx->session->md;
+	recover->deadline = ctx->deadline;
+	recover->box = client->mailbox;
+	recover->trans = client->trans;
+	recover->now = ioloop_time;
+	recover->pinned = pop3_policy_session_pins(ctx->session);
 }
 
 static int decide_change(struct pop3_policy_change *change, void *context,
@@ -249,18 +187,15 @@ static int book_change(struct pop3_policy_change *change, void *context,
 	struct pop3_policy_decide *ctx = context;
 	struct pop3_policy_session *session = ctx->session;
 
-	if (*change->state == NULL || ctx->identities->len == 0 ||
-	    (*change->state)->generation != session->state->generation)
-		return 0;
-	(*change->state)->ledger_chunks = 0;
-	if (pop3_policy_book_append(session->md, ctx->deadline, change,
-				    session->client->mailbox, ctx->identities,
-				    (*change->state)->mark, error_r) < 0)
-		return -1;
-	change->state_changed = TRUE;
-	pp_state_free(session->state);
-	session->state = pp_state_copy(*change->state);
-	return 1;
+	int ret;
+
+	ret = pop3_policy_recover_book(&ctx->recover, change,
+				       session->state->generation, error_r);
+	if (ret > 0) {
+		pp_state_free(session->state);
+		session->state = pp_state_copy(*change->state);
+	}
+	return ret;
 }
 
 /* Stores what has to be stored before anything is shown. 0, or -1. */
@@ -271,6 +206,7 @@ int pop3_policy_decide_store(struct pop3_policy_decide *ctx,
 	const char *error;
 	int ret;
 
+	decide_recover_init(ctx);
 	ret = pop3_policy_maildrop_change(session->md, ctx->deadline, TRUE,
 					  FALSE, decide_change, ctx, error_r);
 	if (ret < 0) {
@@ -282,15 +218,13 @@ int pop3_policy_decide_store(struct pop3_policy_decide *ctx,
 		session->pinned = pop3_policy_session_pins(session);
 		/* the ledger follows; where that fails it is caught up at
 		   close */
-		if (ctx->identities != NULL) {
+		if (ctx->recover.identities != NULL) {
 			(void)pop3_policy_maildrop_change(session->md,
 				ctx->deadline, TRUE, FALSE, book_change, ctx,
 				&error);
 		}
 	}
-	if (ctx->identities != NULL)
-		g_array_unref(ctx->identities);
-	ctx->identities = NULL;
+	pop3_policy_recover_clear(&ctx->recover);
 	ctx->result = NULL;
 	return ret < 0 ? -1 : 0;
 }

@@ -7,6 +7,7 @@
 #define POP3_POLICY_DECIDE_H
 
 #include "pop3-policy-mailbox.h"
+#include "pop3-policy-recover.h"
 #include "pop3-policy-session.h"
 
 struct pop3_policy_decide {
@@ -19,8 +20,7 @@ struct pop3_policy_decide {
 	/* the state was lost, or is an older copy, and the guard only logs: the
 	   highest validity that the witness knows was used; else 0 */
 	guint32 lost_validity;
-	/* of a recovery: the identities of all messages, for the ledger */
-	GArray *identities;
+	struct pop3_policy_recover recover;
 	bool guard_refused;
 };
 

@@ -131,30 +131,6 @@ int pop3_policy_sight(struct pop3_policy_session *session,
    UIDVALIDITY as 16 hex digits). */
 bool pop3_policy_uidl_format_is_rule(struct mailbox *box);
 
-/* -- ledger (pop3-policy-book.c) -- */
-/* Adds ENTRIES (sorted, all above state->ledger_upto) to the stored ledger of
-   CHANGE's state and notes that it goes to UPTO. BOX tells which old entries
-   are gone. 0, or -1 and *error_r. */
-int pop3_policy_book_append(struct pop3_policy_maildrop *md,
-			    const struct pop3_policy_deadline *deadline,
-			    struct pop3_policy_change *change,
-			    struct mailbox *box, const GArray *entries,
-			    guint32 upto, const char **error_r);
-/* Notes the header hashes of HEADERS (struct pp_identity by UID, of which only
-   uid and header count) in the last chunks of the stored ledger, where it does
-   not have them yet. 0, or -1 and *error_r. */
-int pop3_policy_book_note_headers(struct pop3_policy_maildrop *md,
-				  const struct pop3_policy_deadline *deadline,
-				  struct pop3_policy_change *change,
-				  const GArray *headers, const char **error_r);
-/* Reads the whole ledger of STATE. Chunks that are missing, damaged or of
-   another mailbox are left out and counted. NULL and *error_r if the dict
-   failed; g_array_unref(). */
-GArray *pop3_policy_book_read(struct pop3_policy_maildrop *md,
-			      const struct pop3_policy_deadline *deadline,
-			      const struct pp_state *state,
-			      unsigned int *left_out_r, const char **error_r);
-
 /* -- storing what is new (pop3-policy-close.c) -- */
 /* New messages are about to be shown: stores ledger and mark, within the
    deadline. Failure is logged, and caught up at close. */

@@ -1,0 +1,37 @@
+/* Copyright (c) 2026 dovecot-pop3-policy authors
+   SPDX-License-Identifier: LGPL-2.1-or-later
+
+   Keeping the ledger in the dict: appending to its last chunk, reading all of
+   it. For sessions and doveadm alike. */
+#ifndef POP3_POLICY_BOOK_H
+#define POP3_POLICY_BOOK_H
+
+#include <glib.h>
+#include "pop3-policy-maildrop.h"
+
+struct mailbox;
+
+/* Adds ENTRIES (sorted, all above state->ledger_upto) to the stored ledger of
+   CHANGE's state and notes that it goes to UPTO. BOX tells which old entries
+   are gone. 0, or -1 and *error_r. */
+int pop3_policy_book_append(struct pop3_policy_maildrop *md,
+			    const struct pop3_policy_deadline *deadline,
+			    struct pop3_policy_change *change,
+			    struct mailbox *box, const GArray *entries,
+			    guint32 upto, const char **error_r);
+/* Notes the header hashes of HEADERS (struct pp_identity by UID, of which only
+   uid and header count) in the last chunks of the stored ledger, where it does
+   not have them yet. 0, or -1 and *error_r. */
+int pop3_policy_book_note_headers(struct pop3_policy_maildrop *md,
+				  const struct pop3_policy_deadline *deadline,
+				  struct pop3_policy_change *change,
+				  const GArray *headers, const char **error_r);
+/* Reads the whole ledger of STATE. Chunks that are missing, damaged or of
+   another mailbox are left out and counted. NULL and *error_r if the dict
+   failed; g_array_unref(). */
+GArray *pop3_policy_book_read(struct pop3_policy_maildrop *md,
+			      const struct pop3_policy_deadline *deadline,
+			      const struct pp_state *state,
+			      unsigned int *left_out_r, const char **error_r);
+
+#endif
