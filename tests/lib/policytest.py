@@ -14,9 +14,6 @@ from testcase import SessionTest, message, wait_for
 SHORT = {"pop3_policy_dict_timeout": "300ms"}
 LONG = {"pop3_policy_dict_timeout": "100000s"}
 TEMPORARY = r"-ERR \[SYS/TEMP\] "
-# UIDLs that no rule yields: only the state knows them.
-BY_GUID = {"2.3": "pop3_uidl_format = %g\n",
-           "2.4": "pop3_uidl_format = %{guid}\n"}
 REPLAYABLE = (r"usage not stored, to be replayed: user=alice session=\S+ "
               r"ended=\d+ sessions=1 .*retr_count=%d ")
 

@@ -11,9 +11,10 @@ import shutil
 import threading
 
 from fakedict import ANSWER, COMMIT, FAIL, HANG_UP, LOOKUP, LOSE, SILENT
-from policytest import BY_GUID, LONG, REPLAYABLE, PolicyTest, plugin_errors
+from policytest import LONG, REPLAYABLE, PolicyTest, plugin_errors
 from testcase import each, message, wait_for
 from twins import Twins, waiting
+from uidlformats import BY_GUID
 
 DICT_OUTAGES = ("missing", FAIL, SILENT, HANG_UP)
 

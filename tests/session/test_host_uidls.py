@@ -5,9 +5,7 @@
 # is what is pinned.
 
 from testcase import FORMATS, SessionTest, each, message
-
-GUID_FORMAT = {"2.3": "pop3_uidl_format = %g\n",
-               "2.4": "pop3_uidl_format = %{guid}\n"}
+from uidlformats import BY_GUID
 
 
 class HostFirst(SessionTest):
@@ -24,7 +22,7 @@ class HostFirst(SessionTest):
 
     @each(format=FORMATS, uidls=("rule", "guid"))
     def test_pinned_after_host(self, format, uidls):
-        config = GUID_FORMAT if uidls == "guid" else ""
+        config = BY_GUID if uidls == "guid" else ""
         server = self.dovecot(format=format, config=config,
                               settings={"pop3_policy_uidl": "host"})
         server.deliver("alice", message(1), message(2))
@@ -52,7 +50,7 @@ class HostFirst(SessionTest):
 
     @each(format=FORMATS)
     def test_pinned_is_not_touched_by_host_in_between(self, format):
-        server = self.dovecot(format=format, config=GUID_FORMAT)
+        server = self.dovecot(format=format, config=BY_GUID)
         server.deliver("alice", message(1))
         before = self.session(server)
         self.pin(server, "host")

@@ -9,12 +9,7 @@ import os
 import shutil
 
 from testcase import FORMATS, SessionTest, each, message
-
-# Formats that the host's rule does not yield.
-GUID_FORMAT = {"2.3": "pop3_uidl_format = %g\n",
-               "2.4": "pop3_uidl_format = %{guid}\n"}
-OTHER_FORMAT = {"2.3": "pop3_uidl_format = %v.%u\n",
-                "2.4": "pop3_uidl_format = %{uidvalidity}.%{uid}\n"}
+from uidlformats import BY_GUID, BY_PARTS, with_more
 
 
 def texts(first, last):
@@ -96,13 +91,13 @@ class UidlStays(SessionTest):
         server = self.dovecot(format=format)
         server.deliver("alice", *texts(1, 5))
         before = self.session(server)
-        server.config = {"guid": GUID_FORMAT, "other": OTHER_FORMAT}[config]
+        server.config = {"guid": BY_GUID, "other": BY_PARTS}[config]
         server.restart()
         self.assertEqual(self.session(server), before)
 
     @each(format=FORMATS)
     def test_when_the_plugin_comes_to_guid_uidls(self, format):
-        server = self.dovecot(format=format, plugin=False, config=GUID_FORMAT)
+        server = self.dovecot(format=format, plugin=False, config=BY_GUID)
         server.deliver("alice", *texts(1, 5))
         before = self.session(server)
         server.plugin = True
@@ -115,9 +110,9 @@ class UidlStays(SessionTest):
         self.assertEqual(self.session(server), before)
 
     def test_when_the_plugin_comes_to_saved_uidls(self):
-        server = self.dovecot(format="maildir", plugin=False, config={
-            line: text + "pop3_save_uidl = yes\n"
-            for line, text in OTHER_FORMAT.items()})
+        server = self.dovecot(
+            format="maildir", plugin=False,
+            config=with_more(BY_PARTS, "pop3_save_uidl = yes\n"))
         server.deliver("alice", *texts(1, 5))
         before = self.session(server)
         server.plugin = True

@@ -7,6 +7,7 @@ import os
 import shutil
 
 from testcase import FORMATS, SessionTest, each, message
+from uidlformats import BY_GUID
 
 
 class NeverReused(SessionTest):
@@ -85,9 +86,7 @@ class NeverReused(SessionTest):
 
     @each(format=FORMATS)
     def test_equal_guids_are_told_apart(self, format):
-        server = self.dovecot(format=format, plugin=False, config={
-            "2.3": "pop3_uidl_format = %g\n",
-            "2.4": "pop3_uidl_format = %{guid}\n"})
+        server = self.dovecot(format=format, plugin=False, config=BY_GUID)
         server.deliver("alice", message(1))
         imap = server.imap("alice")
         imap.select()

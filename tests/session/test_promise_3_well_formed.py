@@ -8,6 +8,7 @@ import os
 import re
 
 from testcase import FORMATS, SessionTest, each, message
+from uidlformats import BY_FILE
 
 LEGAL = re.compile(r"[\x21-\x7e]{1,70}\Z")
 
@@ -47,9 +48,7 @@ class WellFormed(SessionTest):
         self.assertEqual(self.uidls(server), uidls)
 
     def test_whatever_file_names_say(self):
-        server = self.dovecot(config={
-            "2.3": "pop3_uidl_format = %f\n",
-            "2.4": "pop3_uidl_format = %{filename}\n"})
+        server = self.dovecot(config=BY_FILE)
         server.deliver("alice", message(1))
         new = server.mail_dir("alice") + "/new/"
         names = ["1700000001.short.host", "1700000002." + "x" * 80,

@@ -2,15 +2,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Promise 4: what has to be stored is stored before it is shown; what needs an
-# explicit text that could not be stored is not shown. The dict is made
-# unwritable by a directory in the place of its temporary file's directory.
+# explicit text that could not be stored is not shown. The file dict cannot be
+# written where its directory is read-only: it writes a new file each time.
 
 import os
 
 from testcase import SessionTest, each, message
-
-GUID_FORMAT = {"2.3": "pop3_uidl_format = %g\n",
-               "2.4": "pop3_uidl_format = %{guid}\n"}
+from uidlformats import BY_GUID
 
 
 class StoredBeforeShown(SessionTest):
@@ -55,7 +53,7 @@ class StoredBeforeShown(SessionTest):
         self.assertIn("mark=2 ", server.dict_get("alice", "state"))
 
     def test_explicit_uidl_that_cannot_be_stored_is_not_shown(self):
-        server = self.dovecot(config=GUID_FORMAT)
+        server = self.dovecot(config=BY_GUID)
         server.deliver("alice", message(1))
         first = self.session(server)
         server.deliver("alice", message(2))

@@ -10,10 +10,9 @@ import os
 import re
 
 from testcase import FORMATS, Refused, SessionTest, each, message, wait_for
+from uidlformats import BY_GUID
 
 FLAG = "pop3_deleted_flag = POP3Deleted\npop3_delete_type = flag\n"
-GUID_FORMAT = {"2.3": "pop3_uidl_format = %g\n",
-               "2.4": "pop3_uidl_format = %{guid}\n"}
 TWO_DICTS = {
     "2.3": "pop3_policy_dict = file:~/state/dict\n"
            "pop3_policy_ledger_dict = file:~/ledger/dict\n",
@@ -202,7 +201,7 @@ class Witness(SessionTest):
         server.deliver("alice", *messages(1, 3))
         uidls(server)
         server.stop()
-        server.config = GUID_FORMAT
+        server.config = BY_GUID
         server.start()
         server.deliver("alice", message(4))
         dict_file, dict_dir = (server.dict_file("alice"),
