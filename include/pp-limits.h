@@ -58,6 +58,12 @@
 /* mass_delete_percent looks at sessions that DELE at least this many. */
 #define PP_MASS_DELETE_MIN_MESSAGES 20
 
+/* Texts of UIDLs that are imported: a line (but for messages in them), all
+   messages, and a message's header. */
+#define PP_IMPORT_LINE_MAX_BYTES 2048
+#define PP_IMPORT_MESSAGES_MAX 1000000
+#define PP_IMPORT_HEADER_MAX_BYTES (256 * 1024)
+
 /* UIDs are 1 to 2^32-1 (RFC 3501, section 2.3.1.1); this is "open-ended". */
 #define PP_UID_MAX G_MAXUINT32
 
