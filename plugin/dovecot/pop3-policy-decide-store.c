@@ -9,6 +9,7 @@
 #include "mail-storage-private.h"
 #include "pop3-policy-decide.h"
 #include "pop3-policy-event.h"
+#include "pop3-policy-sight.h"
 
 /* What is stored by now must be about the mailbox that this session has open.
    0, or -1. */
@@ -35,6 +36,23 @@ decide_skip_lost(struct pop3_policy_decide *ctx, struct pp_state *state)
 	ctx->lost_validity = 0;
 }
 
+int pop3_policy_decide_sight(struct pop3_policy_session *session,
+			     struct pp_state *state, bool first,
+			     const char **error_r)
+{
+	const struct pop3_policy_sight params = {
+		.box = session->client->mailbox,
+		.trans = session->client->trans,
+		.set = session->set,
+		.event = session->event,
+		.reuse_xuidl = session->client->set->pop3_reuse_xuidl,
+		.shown_unstored = session->shown_unstored,
+		.host_uidl = pop3_policy_mail_host_uidl,
+	};
+
+	return pop3_policy_sight(&params, state, first, error_r);
+}
+
 static int
 decide_first(struct pop3_policy_decide *ctx, struct pop3_policy_change *change,
 	     const char **error_r)
@@ -49,7 +67,8 @@ decide_first(struct pop3_policy_decide *ctx, struct pop3_policy_change *change,
 	decide_skip_lost(ctx, *change->state);
 	if (pop3_policy_session_pins(session) &&
 	    ctx->action == PP_LOGIN_FIRST_SIGHT &&
-	    pop3_policy_sight(session, *change->state, TRUE, error_r) < 0)
+	    pop3_policy_decide_sight(session, *change->state, TRUE,
+				     error_r) < 0)
 		return -1;
 	change->state_changed = TRUE;
 	return 1;
@@ -71,8 +90,9 @@ decide_texts(struct pop3_policy_decide *ctx, struct pop3_policy_change *change,
 		decide_skip_lost(ctx, *change->state);
 		change->state_changed = TRUE;
 	}
-	ret = pop3_policy_sight(ctx->session, *change->state,
-				(*change->state)->host_first != 0, error_r);
+	ret = pop3_policy_decide_sight(ctx->session, *change->state,
+				       (*change->state)->host_first != 0,
+				       error_r);
 	if (ret > 0 || (*change->state)->host_first != 0)
 		change->state_changed = TRUE;
 	(*change->state)->host_first = 0;

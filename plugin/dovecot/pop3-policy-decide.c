@@ -85,7 +85,8 @@ static const char *decide_serve(struct pop3_policy_decide *ctx)
 	/* asked of a copy: only where there is one it is decided for good,
 	   under the write lock */
 	copy = pp_state_copy(session->state);
-	ret = pop3_policy_sight(session, copy, copy->host_first != 0, &error);
+	ret = pop3_policy_decide_sight(session, copy, copy->host_first != 0,
+				       &error);
 	pp_state_free(copy);
 	if (ret > 0 || (ret == 0 && (ctx->lost_validity != 0 ||
 				     session->state->host_first != 0))) {

@@ -16,6 +16,20 @@ static const char *const stable_headers[] = {
 	"Message-ID", "Date", "From", "To", "Subject", NULL
 };
 
+/* The plugin and the doveadm module share no symbols, but the mailbox. */
+#define MAILBOX_HOST_FIELD "pop3_policy_host_uidls"
+
+void pop3_policy_mailbox_set_host(struct mailbox *box)
+{
+	event_add_str(box->event, MAILBOX_HOST_FIELD, "yes");
+}
+
+bool pop3_policy_mailbox_is_host(struct mailbox *box)
+{
+	return event_find_field_recursive(box->event,
+					  MAILBOX_HOST_FIELD) != NULL;
+}
+
 int pop3_policy_mailbox_id(struct mailbox *box, struct pp_mailbox_id *id_r,
 			   const char **error_r)
 {

@@ -16,6 +16,11 @@ struct mailbox;
 struct mail_namespace;
 struct mailbox_transaction_context;
 
+/* Whoever asks BOX, which was allocated but not opened, for UIDLs gets the
+   host's own, also from the plugin that this process may have loaded. */
+void pop3_policy_mailbox_set_host(struct mailbox *box);
+bool pop3_policy_mailbox_is_host(struct mailbox *box);
+
 /* GUID and UIDVALIDITY of an open, synced mailbox. 0, or -1 and *error_r. */
 int pop3_policy_mailbox_id(struct mailbox *box, struct pp_mailbox_id *id_r,
 			   const char **error_r);

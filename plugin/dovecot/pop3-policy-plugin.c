@@ -13,6 +13,7 @@
 #include "pop3-policy-mailbox.h"
 #include "pop3-policy-plugin.h"
 #include "pop3-policy-session.h"
+#include "pop3-policy-sight.h"
 
 #define USER_CONTEXT(obj) \
 	MODULE_CONTEXT(obj, pop3_policy_user_module)
@@ -111,7 +112,8 @@ int pop3_policy_answer_uidl(struct mail *mail, const char **value_r)
 			return 0;
 		return state_answer(session->state, mail, value_r);
 	}
-	if (puser->md->set->uidl == POP3_POLICY_UIDL_HOST)
+	if (puser->md->set->uidl == POP3_POLICY_UIDL_HOST ||
+	    pop3_policy_mailbox_is_host(mail->box))
 		return 0;
 	user_load_state(puser);
 	switch (puser->lookup) {

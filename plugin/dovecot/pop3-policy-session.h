@@ -118,19 +118,6 @@ void pop3_policy_login_destroy(struct pop3_policy_session *session);
    session may go on, else the text of the refusal, without "-ERR". */
 const char *pop3_policy_decide(struct pop3_policy_session *session);
 
-/* -- first sight (pop3-policy-sight.c) -- */
-/* Decides the UIDL of each message above STATE's mark that the open rule does
-   not yield by itself: the storage's own, X-UIDL for a maildrop that was never
-   seen (FIRST), the host's format, or the GUID's under policy `guid`. Adds it
-   to STATE's map. Returns 1 if there was one, 0 if not, -1 and *error_r. */
-int pop3_policy_sight(struct pop3_policy_session *session,
-		      struct pp_state *state, bool first,
-		      const char **error_r);
-
-/* TRUE if the host's pop3_uidl_format yields what a rule does (UID and
-   UIDVALIDITY as 16 hex digits). */
-bool pop3_policy_uidl_format_is_rule(struct mailbox *box);
-
 /* -- storing what is new (pop3-policy-close.c) -- */
 /* New messages are about to be shown: stores ledger and mark, within the
    deadline. Failure is logged, and caught up at close. */

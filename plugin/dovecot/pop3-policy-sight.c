@@ -11,7 +11,8 @@
 #include "mail-search-build.h"
 #include "mail-storage-private.h"
 #include "pop3-policy-mailbox.h"
-#include "pop3-policy-session.h"
+#include "pop3-policy-sight.h"
+#include "pp-state.h"
 
 /* A message whose UIDL may be other than the open rule's. */
 struct sight_entry {
@@ -20,8 +21,9 @@ struct sight_entry {
 };
 
 struct sight {
-	struct pop3_policy_session *session;
+	const struct pop3_policy_sight *params;
 	struct pp_state *state;
+	uint32_t uidvalidity;
 	bool first;
 	/* up to this UID messages were there when the host's UIDLs were shown,
 	   so that X-UIDL counts */
@@ -82,10 +84,9 @@ static const char *sight_special(struct mail *mail, enum mail_fetch_field field)
 static int sight_format(struct sight *sight, struct mail *mail,
 			const char **text_r, const char **error_r)
 {
-	struct client *client = sight->session->client;
 	struct pop3_policy_uidl_vars vars = {
 		.uid = dec2str(mail->uid),
-		.uidvalidity = dec2str(client->uid_validity),
+		.uidvalidity = dec2str(sight->uidvalidity),
 	};
 	string_t *str = t_str_new(128);
 
@@ -93,7 +94,7 @@ static int sight_format(struct sight *sight, struct mail *mail,
 	vars.filename = sight_special(mail, MAIL_FETCH_STORAGE_ID);
 	vars.guid = sight_special(mail, MAIL_FETCH_GUID);
 	if (pop3_policy_uidl_expand(str,
-			client->mailbox->storage->set->pop3_uidl_format,
+			mail->box->storage->set->pop3_uidl_format,
 			&vars, error_r) < 0)
 		return -1;
 	*text_r = str_c(str);
@@ -104,17 +105,16 @@ static int sight_format(struct sight *sight, struct mail *mail,
 static int sight_text(struct sight *sight, struct mail *mail,
 		      const char **text_r, const char **error_r)
 {
-	struct client *client = sight->session->client;
 	const char *value;
 
 	*text_r = NULL;
-	if (pop3_policy_mail_host_uidl(mail, &value) == 0 &&
+	if (sight->params->host_uidl(mail, &value) == 0 &&
 	    value[0] != '\0') {
 		*text_r = value;
 		return 0;
 	}
 	if (mail->uid <= sight->there_upto &&
-	    client->set->pop3_reuse_xuidl &&
+	    sight->params->reuse_xuidl &&
 	    mail_get_first_header(mail, "X-UIDL", &value) > 0) {
 		*text_r = value;
 		return 0;
@@ -147,7 +147,7 @@ static int sight_collect(struct sight *sight, struct mailbox *box,
 	} else if (!sight->first) {
 		/* what was shown by the open rule in an outage keeps that
 		   UIDL */
-		upto = I_MAX(upto, sight->session->shown_unstored);
+		upto = I_MAX(upto, sight->params->shown_unstored);
 	}
 	if (!mail_index_lookup_seq_range(box->view, upto + 1, (uint32_t)-1,
 					 &seq1, &seq2))
@@ -246,8 +246,7 @@ sight_replace(struct sight *sight, const struct sight_entry *entry)
 
 	if (sight->other_validity == 0) {
 		sight->other_validity =
-			pp_state_next_validity(state,
-				sight->session->client->uid_validity);
+			pp_state_next_validity(state, sight->uidvalidity);
 		pp_state_use_validity(state, sight->other_validity);
 	}
 	pp_uidl_map_set_rule(state->map, entry->uid, entry->uid, entry->uid,
@@ -302,33 +301,36 @@ static void sight_apply(struct sight *sight)
 	if ((state->high_validity > validity || sight->open_taken) &&
 	    entry->uid < PP_UID_MAX - 1) {
 		(void)pp_state_open_rule(state, entry->uid + 1,
-			sight->session->client->uid_validity);
+					 sight->uidvalidity);
 	}
 }
 
-int pop3_policy_sight(struct pop3_policy_session *session,
+int pop3_policy_sight(const struct pop3_policy_sight *params,
 		      struct pp_state *state, bool first,
 		      const char **error_r)
 {
-	struct client *client = session->client;
+	struct mailbox_status status;
 	struct sight sight;
 	int ret;
 
+	mailbox_get_open_status(params->box, STATUS_UIDVALIDITY, &status);
 	i_zero(&sight);
-	sight.session = session;
+	sight.params = params;
+	sight.uidvalidity = status.uidvalidity;
 	sight.state = state;
 	sight.first = first;
-	sight.by_guid = !first && session->set->uidl == POP3_POLICY_UIDL_GUID;
+	sight.by_guid = !first &&
+		params->set->uidl == POP3_POLICY_UIDL_GUID;
 	/* after `host` what it showed must be told from what the rule yields */
 	sight.rule_format = state->host_first == 0 &&
-		pop3_policy_uidl_format_is_rule(client->mailbox);
+		pop3_policy_uidl_format_is_rule(params->box);
 	if (state->host_first != 0)
 		sight.there_upto = state->mark;
 	else if (first)
 		sight.there_upto = PP_UID_MAX;
 	sight.pool = pool_alloconly_create("pop3-policy first sight", 1024);
 	i_array_init(&sight.entries, 32);
-	ret = sight_collect(&sight, client->mailbox, client->trans, error_r);
+	ret = sight_collect(&sight, params->box, params->trans, error_r);
 	if (ret == 0 && sight.any) {
 		sight.used = g_hash_table_new(g_str_hash, g_str_equal);
 		sight_apply(&sight);
@@ -336,7 +338,7 @@ int pop3_policy_sight(struct pop3_policy_session *session,
 		ret = 1;
 	}
 	if (sight.replaced > 0) {
-		e_warning(session->event, "%u messages would have had a UIDL "
+		e_warning(params->event, "%u messages would have had a UIDL "
 			  "that is no legal one or was used before: they get "
 			  "one of UID and UIDVALIDITY", sight.replaced);
 	}
