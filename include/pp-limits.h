@@ -23,6 +23,9 @@
    itself; a longer one goes into chunks of its own (`uidl/<n>`). */
 #define PP_MAP_INLINE_MAX_BYTES (4 * 1024)
 
+/* The order of a listing in a state, where it is not that of UIDs. */
+#define PP_ORDER_MAX_BYTES (4 * 1024)
+
 /* Chunks of one kind that a state may name: 100 MB of UIDLs. */
 #define PP_CHUNKS_MAX 4096
 

@@ -90,6 +90,9 @@ struct pp_recovery {
 	guint recognised, lost;
 	/* an older copy was brought back: all times restarted */
 	gboolean older_copy;
+	/* the order of the listing is too long to be kept: it is that of UIDs
+	   now */
+	gboolean order_lost;
 	/* it is the mailbox that the state knows: what is lost was expunged */
 	gboolean same_mailbox;
 	/* all that was shown and is there is where it was: some mail was
@@ -112,6 +115,9 @@ struct pp_recovery {
    too. The mark becomes the highest UID there is; the generation goes up by
    one; the ledger has to be written anew (ledger_* are 0) and removal looks
    again (due is 0).
+
+   What is recognised is listed in the order that it had, all else behind it
+   where that is not the order of UIDs.
 
    An older copy: UIDNEXT is at or below the mark with the same UIDVALIDITY, or
    with another one and something is lost too; or more is recognised than the

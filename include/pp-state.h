@@ -11,6 +11,7 @@
 #include <glib.h>
 #include "pp-ledger.h"
 #include "pp-limits.h"
+#include "pp-order.h"
 #include "pp-runs.h"
 #include "pp-uidl.h"
 
@@ -44,6 +45,8 @@ struct pp_state {
 	guint32 host_first;
 
 	struct pp_uidl_map *map;
+	/* the order of the listing (pp-order.h), NULL: by UID */
+	GArray *order;
 	struct pp_runs *first_seen, *retrieved, *deleted;
 
 	/* the ledger: how many chunks there are, first UID of the last one,
@@ -90,6 +93,11 @@ void pp_state_use_validity(struct pp_state *state, guint32 validity);
    never used before. Returns that validity. */
 guint32 pp_state_open_rule(struct pp_state *state, guint32 first,
 			   guint32 uidvalidity);
+
+/* Notes the order of the listing: UIDS are as it has them. FALSE if its text
+   would be longer than PP_ORDER_MAX_BYTES; then it is the order of UIDs. */
+gboolean pp_state_set_order(struct pp_state *state, const guint32 *uids,
+			    guint count);
 
 /* Notes UID as shown with identity ID (in shown[]); raises the mark. */
 void pp_state_add_shown(struct pp_state *state, guint32 uid, guint64 id);

@@ -198,6 +198,45 @@ static void build_facts(struct pp_state *state, const struct pp_state *old,
 	span_store(&deleted, &state->deleted);
 }
 
+/* A recognised message in the listing as it was. */
+struct listed {
+	guint position;
+	guint32 old_uid, uid;
+};
+
+static gint compare_listed(gconstpointer p1, gconstpointer p2)
+{
+	const struct listed *a = p1, *b = p2;
+
+	if (a->position != b->position)
+		return a->position < b->position ? -1 : 1;
+	return a->old_uid < b->old_uid ? -1 : a->old_uid > b->old_uid;
+}
+
+static gboolean build_order(struct pp_state *state, const struct pp_state *old,
+			    const struct pp_match *match)
+{
+	g_autoptr(GArray) listed =
+		g_array_new(FALSE, FALSE, sizeof(struct listed));
+	g_autofree guint32 *uids = g_new(guint32, match->recognised);
+
+	for (guint i = 0; i < match->messages->len; i++) {
+		guint32 old_uid = pp_match_old_uid(match, i);
+		struct listed message = {
+			.old_uid = old_uid, .uid = pp_match_uid(match, i),
+			.position = old->order == NULL ? 0 :
+				pp_order_position(old->order, old_uid)
+		};
+
+		if (old_uid != 0)
+			g_array_append_val(listed, message);
+	}
+	g_array_sort(listed, compare_listed);
+	for (guint i = 0; i < listed->len; i++)
+		uids[i] = g_array_index(listed, struct listed, i).uid;
+	return pp_state_set_order(state, uids, listed->len);
+}
+
 /* What the state says about the mailbox as a whole. */
 static void build_rest(struct pp_state *state, const GArray *messages,
 		       guint64 now)
@@ -262,6 +301,7 @@ void pp_recover(const struct pp_state *old, const GArray *ledger,
 	recovery_r->older_copy = is_older_copy(old, recovery_r, mailbox);
 
 	recovery_r->same_mailbox = pp_match_is_same_place(old, mailbox);
+	recovery_r->order_lost = FALSE;
 	recovery_r->unchanged = nothing_moved(&match, old, mailbox);
 	if (recovery_r->unchanged) {
 		state->count = match.recognised;
@@ -271,6 +311,7 @@ void pp_recover(const struct pp_state *old, const GArray *ledger,
 			build_map(state, old, &match);
 		else
 			reset_map(state);
+		recovery_r->order_lost = !build_order(state, old, &match);
 		state->host_first = pinned ? 0 : 1;
 		build_facts(state, old, &match, pinned,
 			    recovery_r->older_copy, now);

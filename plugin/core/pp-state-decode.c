@@ -117,6 +117,19 @@ static gboolean get_open(GHashTable *doc, struct pp_state *state,
 	return TRUE;
 }
 
+static gboolean get_order(GHashTable *doc, struct pp_state *state,
+			  GError **error)
+{
+	const char *text = g_hash_table_lookup(doc, "order");
+
+	if (text == NULL)
+		return TRUE;
+	if (strlen(text) > PP_ORDER_MAX_BYTES)
+		return limit_error(error, "order");
+	state->order = pp_order_decode(text);
+	return state->order != NULL || syntax_error(error, "order");
+}
+
 static gboolean get_chunks(GHashTable *doc, struct pp_state *state,
 			   GError **error)
 {
@@ -212,7 +225,8 @@ static gboolean get_all(GHashTable *doc, struct pp_state *state,
 	static const char *const names[] = {
 		"guid", "uidvalidity", "generation", "mark", "count", "high",
 		"clock", "shown", "ledger", "due", "bucket", "policy",
-		"hidden", "host", "open", "map", "chunks", "seen", "retr", "dele", NULL
+		"hidden", "host", "order", "open", "map", "chunks", "seen",
+		"retr", "dele", NULL
 	};
 
 	return pp_doc_check_names(doc, names, error) &&
@@ -225,6 +239,7 @@ static gboolean get_all(GHashTable *doc, struct pp_state *state,
 			 &state->hidden_flag, error) &&
 		(!g_hash_table_contains(doc, "host") ||
 		 pp_doc_get_uint32(doc, "host", &state->host_first, error)) &&
+		get_order(doc, state, error) &&
 		get_map(doc, state, error) &&
 		get_facts(doc, state, error);
 }

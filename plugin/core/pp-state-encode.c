@@ -102,6 +102,17 @@ static void add_open(GString *body, const struct pp_uidl_map *map)
 	add_three(body, "open", first, seg->old_first, validity);
 }
 
+static void add_order(GString *body, const GArray *order)
+{
+	g_autofree char *text = NULL;
+
+	if (order == NULL)
+		return;
+	text = pp_order_encode(order);
+	g_assert(strlen(text) <= PP_ORDER_MAX_BYTES);
+	pp_doc_add(body, "order", text);
+}
+
 static char *chunk_encode(const char *text, const char *prev_checksum)
 {
 	g_autoptr(GString) body = g_string_new(NULL);
@@ -259,6 +270,7 @@ void pp_state_encode(const struct pp_state *state, char **doc_r,
 	add_text(body, "hidden", state->hidden_flag, PP_FLAG_MAX_BYTES);
 	if (state->host_first != 0)
 		pp_doc_add_uint(body, "host", state->host_first);
+	add_order(body, state->order);
 	add_map(body, state, chunks);
 	*forgotten_r = add_facts(body, state);
 

@@ -29,6 +29,8 @@ struct pp_state *pp_state_copy(const struct pp_state *state)
 
 	*copy = *state;
 	copy->map = pp_uidl_map_copy(state->map);
+	copy->order = state->order == NULL ? NULL :
+		g_array_copy(state->order);
 	copy->first_seen = pp_runs_copy(state->first_seen);
 	copy->retrieved = pp_runs_copy(state->retrieved);
 	copy->deleted = pp_runs_copy(state->deleted);
@@ -42,6 +44,7 @@ void pp_state_free(struct pp_state *state)
 	if (state == NULL)
 		return;
 	pp_uidl_map_free(state->map);
+	g_clear_pointer(&state->order, g_array_unref);
 	pp_runs_free(state->first_seen);
 	pp_runs_free(state->retrieved);
 	pp_runs_free(state->deleted);
@@ -73,6 +76,22 @@ guint32 pp_state_open_rule(struct pp_state *state, guint32 first,
 	pp_uidl_map_set_rule(state->map, first, PP_UID_MAX, first, validity);
 	pp_state_use_validity(state, validity);
 	return validity;
+}
+
+gboolean pp_state_set_order(struct pp_state *state, const guint32 *uids,
+			    guint count)
+{
+	g_autofree char *text = NULL;
+
+	g_clear_pointer(&state->order, g_array_unref);
+	state->order = pp_order_new(uids, count);
+	if (state->order == NULL)
+		return TRUE;
+	text = pp_order_encode(state->order);
+	if (strlen(text) <= PP_ORDER_MAX_BYTES)
+		return TRUE;
+	g_clear_pointer(&state->order, g_array_unref);
+	return FALSE;
 }
 
 /* Where UID stands in shown[], or belongs. */

@@ -8,6 +8,7 @@
 #include "mail-index.h"
 #include "mail-storage-private.h"
 #include "ostream.h"
+#include "pop3-policy-order.h"
 #include "pop3-policy-session.h"
 
 #pragma weak client_send_line
@@ -27,27 +28,11 @@ struct uidl_listing {
 			  sizeof("+OK\r\n.\r\n")];
 };
 
-/* The host's map from POP3 message numbers (from 0) to sequences. */
-static uint32_t client_seq(const struct client *client, uint32_t msgnum)
-{
-	return msgnum < client->msgnum_to_seq_map_count ?
-		client->msgnum_to_seq_map[msgnum] : msgnum + 1;
-}
-
 static bool client_is_deleted(const struct client *client, uint32_t msgnum)
 {
 	return client->deleted_count > 0 &&
 		(client->deleted_bitmask[msgnum / CHAR_BIT] &
 		 (1 << (msgnum % CHAR_BIT))) != 0;
-}
-
-static uint32_t client_uid(const struct client *client, uint32_t msgnum)
-{
-	uint32_t uid;
-
-	mail_index_lookup_uid(client->mailbox->view,
-			      client_seq(client, msgnum), &uid);
-	return uid;
 }
 
 /* Decimal digits of NUM, without printf: the host's own listing spends most of
@@ -84,7 +69,7 @@ uidl_print_line(struct uidl_listing *listing, unsigned char *p,
 		uint32_t msgnum)
 {
 	struct pop3_policy_session *session = listing->session;
-	uint32_t uid = client_uid(session->client, msgnum);
+	uint32_t uid = pop3_policy_client_uid(session->client, msgnum);
 
 	listing->seg = uidl_find(session->state, listing->seg, uid);
 	p = print_uint32(p, msgnum + 1);
@@ -156,7 +141,7 @@ static void uidl_fill_message_uidls(struct pop3_policy_session *session)
 	client->message_uidls = p_new(client->uidl_pool, const char *,
 				      client->messages_count + 1);
 	for (msgnum = 0; msgnum < client->messages_count; msgnum++) {
-		uid = client_uid(client, msgnum);
+		uid = pop3_policy_client_uid(client, msgnum);
 		seg = uidl_find(session->state, seg, uid);
 		(void)pp_uidl_print(seg, uid, buf);
 		client->message_uidls[msgnum] =
@@ -177,7 +162,7 @@ uidl_one(struct pop3_policy_session *session, const char *args)
 		return POP3_POLICY_COMMAND_PASS;
 	pop3_policy_store_new(session);
 	uidl_fill_message_uidls(session);
-	uid = client_uid(client, num - 1);
+	uid = pop3_policy_client_uid(client, num - 1);
 	(void)pp_uidl_print(uidl_find(session->state, NULL, uid), uid, buf);
 	client_send_line(client, "+OK %u %s", num, buf);
 	return POP3_POLICY_COMMAND_DONE;

@@ -9,6 +9,7 @@
 #include "mail-storage-private.h"
 #include "pop3-policy-decide.h"
 #include "pop3-policy-event.h"
+#include "pop3-policy-order.h"
 #include "pop3-policy-sight.h"
 
 /* What is stored by now must be about the mailbox that this session has open.
@@ -196,6 +197,9 @@ static int decide_change(struct pop3_policy_change *change, void *context,
 		ret = decide_texts(ctx, change, error_r);
 		break;
 	}
+	if (ret > 0 && *change->state != NULL &&
+	    pop3_policy_session_pins(ctx->session))
+		pop3_policy_order_note(ctx->session->client, *change->state);
 	if (ret >= 0)
 		ctx->result = pp_state_copy(*change->state);
 	return ret;

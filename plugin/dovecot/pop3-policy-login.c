@@ -13,6 +13,7 @@
 #include "mail-error.h"
 #include "mail-user.h"
 #include "pop3-policy-event.h"
+#include "pop3-policy-order.h"
 #include "pop3-policy-session.h"
 
 /* what the host sends once a user is logged in */
@@ -282,6 +283,8 @@ static int login_flush_start(struct pop3_policy_session *session)
 	reply = pop3_policy_decide(session);
 	if (reply != NULL)
 		return login_refuse(session, reply);
+	if (session->pinned)
+		pop3_policy_order_apply(session->client, session->state);
 	session->accepted = TRUE;
 	pop3_policy_grace_login(session);
 	(void)hold_release(session, FALSE);

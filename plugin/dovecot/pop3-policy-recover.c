@@ -74,10 +74,12 @@ void pop3_policy_recover_log(const struct pop3_policy_recover *recover,
 			     const struct pp_recovery *recovery)
 {
 	e_info(event, "The mailbox changed (UIDVALIDITY %u -> %u): %u of %u "
-	       "shown messages are recognised and keep their UIDLs%s%s",
+	       "shown messages are recognised and keep their UIDLs%s%s%s",
 	       old->mailbox.uidvalidity, mailbox->id.uidvalidity,
 	       recovery->recognised, old->count, recovery->older_copy ?
 	       "; an older copy was brought back, all times start again" : "",
+	       recovery->order_lost ?
+	       "; they are listed in another order" : "",
 	       recover->left_out > 0 ?
 	       "; parts of the ledger could not be used" : "");
 }
