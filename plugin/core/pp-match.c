@@ -154,6 +154,56 @@ static void add_key(GArray *keys, guint64 key, guint index)
 		g_array_append_val(keys, entry);
 }
 
+static const struct match_key *key_at(const GArray *keys, guint i)
+{
+	return &g_array_index(keys, struct match_key, i);
+}
+
+/* Where the group of equal keys that begins at START ends. */
+static guint group_end(const GArray *keys, guint start)
+{
+	guint end = start;
+
+	while (end < keys->len &&
+	       key_at(keys, end)->key == key_at(keys, start)->key)
+		end++;
+	return end;
+}
+
+/* Pairs of a group that have the same UID. */
+static void match_group_by_uid(struct pp_match *match, const GArray *a,
+			       guint o, guint o_end, const GArray *b, guint n,
+			       guint n_end)
+{
+	while (o < o_end && n < n_end) {
+		guint32 x = identity_at(match->old, key_at(a, o)->index)->uid;
+		guint32 y = pp_match_uid(match, key_at(b, n)->index);
+
+		if (x == y)
+			match_pair(match, key_at(a, o)->index,
+				   key_at(b, n)->index);
+		o += x <= y;
+		n += y <= x;
+	}
+}
+
+static void match_group(struct pp_match *match, const GArray *a, guint o,
+			guint o_end, const GArray *b, guint n, guint n_end)
+{
+	/* of twins one is gone or new: the others may have kept their UIDs */
+	if (o_end - o != n_end - n)
+		match_group_by_uid(match, a, o, o_end, b, n, n_end);
+	while (o < o_end && n < n_end) {
+		if (match->used[key_at(a, o)->index])
+			o++;
+		else if (match->found[key_at(b, n)->index] != PP_MATCH_NONE)
+			n++;
+		else
+			match_pair(match, key_at(a, o++)->index,
+				   key_at(b, n++)->index);
+	}
+}
+
 /* Matches what is left by one key. Both sides sorted by key, then UID: twins
    fall together in order, and the cost does not depend on how many there
    are. */
@@ -177,15 +227,15 @@ static void match_by(struct pp_match *match,
 	g_array_sort(b, compare_keys);
 
 	for (guint o = 0, n = 0; o < a->len && n < b->len; ) {
-		const struct match_key *x =
-			&g_array_index(a, struct match_key, o);
-		const struct match_key *y =
-			&g_array_index(b, struct match_key, n);
+		guint64 x = key_at(a, o)->key, y = key_at(b, n)->key;
+		guint o_end = group_end(a, o), n_end = group_end(b, n);
 
-		if (x->key == y->key)
-			match_pair(match, x->index, y->index);
-		o += x->key <= y->key;
-		n += y->key <= x->key;
+		if (x == y)
+			match_group(match, a, o, o_end, b, n, n_end);
+		if (x <= y)
+			o = o_end;
+		if (y <= x)
+			n = n_end;
 	}
 }
 

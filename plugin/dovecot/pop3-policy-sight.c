@@ -30,6 +30,8 @@ struct sight {
 	uint32_t there_upto;
 	/* the host's format is asked, and needs the mail's own data */
 	bool rule_format, by_guid;
+	/* it would yield what it did before some recovery */
+	bool format_repeats;
 	pool_t pool;
 	ARRAY(struct sight_entry) entries;
 	bool any;
@@ -73,6 +75,23 @@ bool pop3_policy_uidl_format_is_rule(struct mailbox *box)
 	return TRUE;
 }
 
+/* TRUE if the format has nothing but UIDs: what it yields repeats as soon as
+   they do. */
+static bool sight_format_repeats(struct mailbox *box)
+{
+	static const struct pop3_policy_uidl_vars vars[] = {
+		{ "1", "1", "m1", "f1", "g1" },
+		{ "1", "2", "m2", "f2", "g2" },
+	};
+	const char *format = box->storage->set->pop3_uidl_format;
+	const char *error;
+	string_t *str1 = t_str_new(64), *str2 = t_str_new(64);
+
+	return pop3_policy_uidl_expand(str1, format, &vars[0], &error) == 0 &&
+		pop3_policy_uidl_expand(str2, format, &vars[1], &error) == 0 &&
+		strcmp(str_c(str1), str_c(str2)) == 0;
+}
+
 static const char *sight_special(struct mail *mail, enum mail_fetch_field field)
 {
 	const char *value;
@@ -80,13 +99,15 @@ static const char *sight_special(struct mail *mail, enum mail_fetch_field field)
 	return mail_get_special(mail, field, &value) < 0 ? "" : value;
 }
 
-/* The host's own format. */
+/* The host's own format. For new mail by the open rule's validity, which is the
+   mailbox's until it might repeat with these UIDs. */
 static int sight_format(struct sight *sight, struct mail *mail,
 			const char **text_r, const char **error_r)
 {
 	struct pop3_policy_uidl_vars vars = {
 		.uid = dec2str(mail->uid),
-		.uidvalidity = dec2str(sight->uidvalidity),
+		.uidvalidity = dec2str(sight->first ? sight->uidvalidity :
+				       sight->open_validity),
 	};
 	string_t *str = t_str_new(128);
 
@@ -125,7 +146,7 @@ static int sight_text(struct sight *sight, struct mail *mail,
 			*text_r = value;
 		return 0;
 	}
-	return sight->rule_format ? 0 :
+	return sight->rule_format || sight->format_repeats ? 0 :
 		sight_format(sight, mail, text_r, error_r);
 }
 
@@ -273,13 +294,10 @@ static void sight_apply(struct sight *sight)
 	const struct sight_entry *entry;
 	struct pp_uidl_seg rule;
 	char buf[PP_UIDL_MAX_LEN + 1];
-	guint32 first, validity;
 
-	if (!pp_uidl_map_get_open(state->map, &first, &validity))
-		i_unreached();
 	i_zero(&rule);
 	rule.last = PP_UID_MAX;
-	rule.validity = sight->open_validity = validity;
+	rule.validity = sight->open_validity;
 	sight_take_known(sight);
 	sight_note_validities(sight);
 	array_foreach(&sight->entries, entry) {
@@ -298,7 +316,7 @@ static void sight_apply(struct sight *sight)
 			sight_replace(sight, entry);
 	}
 	entry = array_back(&sight->entries);
-	if ((state->high_validity > validity || sight->open_taken) &&
+	if ((state->high_validity > sight->open_validity || sight->open_taken) &&
 	    entry->uid < PP_UID_MAX - 1) {
 		(void)pp_state_open_rule(state, entry->uid + 1,
 					 sight->uidvalidity);
@@ -311,6 +329,7 @@ int pop3_policy_sight(const struct pop3_policy_sight *params,
 {
 	struct mailbox_status status;
 	struct sight sight;
+	guint32 open_first;
 	int ret;
 
 	mailbox_get_open_status(params->box, STATUS_UIDVALIDITY, &status);
@@ -328,6 +347,11 @@ int pop3_policy_sight(const struct pop3_policy_sight *params,
 		sight.there_upto = state->mark;
 	else if (first)
 		sight.there_upto = PP_UID_MAX;
+	if (!pp_uidl_map_get_open(state->map, &open_first,
+				  &sight.open_validity))
+		i_unreached();
+	sight.format_repeats = !first && state->generation > 0 &&
+		sight_format_repeats(params->box);
 	sight.pool = pool_alloconly_create("pop3-policy first sight", 1024);
 	i_array_init(&sight.entries, 32);
 	ret = sight_collect(&sight, params->box, params->trans, error_r);

@@ -12,6 +12,7 @@ def _format(old, new):
 BY_GUID = _format("%g", "%{guid}")
 BY_FILE = _format("%f", "%{filename}")
 BY_MD5 = _format("%m", "%{md5}")
+BY_UID = _format("%u", "%{uid}")
 BY_PARTS = _format("%v.%u", "%{uidvalidity}.%{uid}")
 
 

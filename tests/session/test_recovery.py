@@ -10,6 +10,7 @@ import shutil
 
 from history import ALL, History
 from testcase import FORMATS, SessionTest, each, message
+from uidlformats import BY_PARTS, BY_UID
 
 # Without it the formats differ in it, and dsync refuses.
 SEPARATOR = {"2.3": "namespace inbox {\n  inbox = yes\n  separator = /\n}\n"}
@@ -301,3 +302,25 @@ class Order(RecoveryTest):
         server.wait_no_process("pop3")
         self.assertEqual(listed, [str(len(text)) for text, _ in history.last])
         self.assertEqual(last, str(len(listed)))
+
+
+class FormatOfTheHost(RecoveryTest):
+    @each(format=FORMATS, uidls=("uid and validity", "uid"))
+    def test_never_repeats_where_uids_do(self, format, uidls):
+        """An older copy comes back, and UIDs of gone messages again."""
+        config = {"uid and validity": BY_PARTS, "uid": BY_UID}[uidls]
+        server = self.dovecot(format=format, config=config)
+        history = History(self, server)
+        server.deliver("alice", *messages(1, 3))
+        history.look()
+        backup = server.path("backup")
+        shutil.copytree(server.home("alice"), backup)
+        server.deliver("alice", *messages(4, 5))
+        history.look(stays=ALL)
+        shutil.rmtree(server.home("alice"))
+        shutil.copytree(backup, server.home("alice"))
+        self.own(server, server.home("alice"))
+        server.deliver("alice", *messages(6, 7))
+        history.look(stays=history.uidls()[:3])
+        server.deliver("alice", message(8))
+        history.look(stays=ALL)

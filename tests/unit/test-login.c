@@ -1,7 +1,8 @@
 /* Copyright (c) 2026 dovecot-pop3-policy authors
    SPDX-License-Identifier: LGPL-2.1-or-later
 
-   What happens at login: the failure table, and "is it the same mailbox". */
+   What happens at login: the failure table, "is it the same mailbox", the
+   guard. */
 #include "pp-recovery.h"
 
 #define GUID "0123456789abcdef0123456789abcdef"
@@ -284,6 +285,40 @@ static void test_own_witness(void)
 	pp_state_free(state);
 }
 
+struct guard_row {
+	const char *what;
+	guint32 count;
+	guint lost;
+	gboolean same_mailbox, acts;
+};
+
+static const struct guard_row guard_rows[] = {
+	{ "nothing lost", 100, 0, FALSE, FALSE },
+	{ "four of four", 4, 4, FALSE, FALSE },
+	{ "five of five", 5, 5, FALSE, TRUE },
+	{ "five of ten", 10, 5, FALSE, TRUE },
+	{ "five of eleven", 11, 5, FALSE, FALSE },
+	{ "half of many", 4000000000U, 2000000000, FALSE, TRUE },
+	{ "less than half of many", 4000000000U, 1999999999, FALSE, FALSE },
+	{ "all of them were expunged", 100, 100, TRUE, FALSE }
+};
+
+static void test_guard(void)
+{
+	for (guint i = 0; i < G_N_ELEMENTS(guard_rows); i++) {
+		const struct guard_row *row = &guard_rows[i];
+		struct pp_state *old = make_state();
+		struct pp_recovery recovery = {
+			.lost = row->lost, .same_mailbox = row->same_mailbox
+		};
+
+		old->count = row->count;
+		g_test_message("%s", row->what);
+		g_assert_cmpint(pp_guard_acts(old, &recovery), ==, row->acts);
+		pp_state_free(old);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -293,5 +328,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/login/older-after-recovery",
 			test_older_after_recovery);
 	g_test_add_func("/login/own-witness", test_own_witness);
+	g_test_add_func("/login/guard", test_guard);
 	return g_test_run();
 }
