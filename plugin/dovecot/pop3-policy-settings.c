@@ -5,7 +5,7 @@
    Dovecot. Both lines end in the same strings and the same parser. */
 #include "pop3-policy-compat.h"
 #include "array.h"
-#include "dict.h"
+#include "dict-private.h"
 #include "mail-user.h"
 #include "mail-storage-settings.h"
 #include "pop3-policy-settings.h"
@@ -18,6 +18,18 @@
 /* The parsed settings hang on the user's event, so that the plugin and the
    doveadm module read them, and complain about them, once. */
 #define SETTINGS_EVENT_KEY "pop3_policy_settings"
+
+/* Redis has no dict_switch_ioloop(): its connection would stay in the main
+   ioloop while the store waits in its own, and nothing would ever come. */
+static int dict_check(struct dict **dict, const char **error_r)
+{
+	if (strcmp((*dict)->name, "redis") != 0)
+		return 1;
+	dict_deinit(dict);
+	*error_r = "Redis cannot be used directly, only through the dict "
+		"service: use proxy, and give the dict { } there";
+	return -1;
+}
 
 #if POP3_POLICY_DOVECOT_24
 
@@ -169,7 +181,7 @@ int pop3_policy_settings_open_dict(struct mail_user *user, bool ledger,
 	event = filter_event_create(user, filter);
 	ret = dict_init_filter_auto(event, name, dict_r, error_r);
 	event_unref(&event);
-	return ret < 0 ? -1 : 1;
+	return ret < 0 ? -1 : dict_check(dict_r, error_r);
 }
 
 #else
@@ -213,7 +225,8 @@ int pop3_policy_settings_open_dict(struct mail_user *user, bool ledger,
 
 	if (uri == NULL)
 		return 0;
-	return dict_init(uri, &set, dict_r, error_r) < 0 ? -1 : 1;
+	return dict_init(uri, &set, dict_r, error_r) < 0 ? -1 :
+		dict_check(dict_r, error_r);
 }
 
 #endif

@@ -8,16 +8,27 @@
 umask 022
 export LC_ALL=C.UTF-8 TZ=UTC DEBIAN_FRONTEND=noninteractive
 
+# Servers that a package brings.
+declare -A units=(
+	[dovecot-core]="dovecot.service dovecot.socket"
+	[mariadb-server]=mariadb.service
+	[postgresql]=postgresql.service
+	[prometheus]=prometheus.service
+	[redis-server]=redis-server.service
+)
+
 source_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 policy=/usr/sbin/policy-rc.d
 policy_made=
 work=
 
 # What the plugin is built with, and Dovecot as the tests need it.
+# shellcheck disable=SC2034  # used by those who source it
 build_packages=(autoconf automake dovecot-core dovecot-dev dovecot-imapd
 	dovecot-pop3d gcc libc6-dev libfaketime libglib2.0-dev libtool make
 	mount pkgconf python3 util-linux)
 # The clients of tests/demo.
+# shellcheck disable=SC2034
 client_packages=(curl fetchmail getmail6 mpop)
 
 say()
@@ -57,19 +68,21 @@ is_installed()
 		grep -qx installed
 }
 
-# Nothing is done where nothing is missing. A Dovecot that comes with it is
+# Nothing is done where nothing is missing. A server that comes with it is
 # neither started now nor at the next boot.
 install_packages()
 {
-	local name missing=() had_dovecot=yes
+	local name missing=() new_units=()
 
 	for name in "$@"; do
-		is_installed "$name" || missing+=("$name")
+		is_installed "$name" && continue
+		missing+=("$name")
+		# shellcheck disable=SC2206  # words
+		new_units+=(${units[$name]-})
 	done
 	((${#missing[@]} > 0)) || return 0
 	say "installing ${missing[*]}"
-	is_installed dovecot-core || had_dovecot=
-	if [[ -z $had_dovecot && ! -e $policy ]]; then
+	if ((${#new_units[@]} > 0)) && [[ ! -e $policy ]]; then
 		printf '#!/bin/sh\nexit 101\n' >"$policy"
 		chmod 755 "$policy"
 		policy_made=yes
@@ -77,8 +90,8 @@ install_packages()
 	# A foreign repository that is out of reach need not matter.
 	apt-get -q update || true
 	apt-get -q install -y --no-install-recommends "${missing[@]}"
-	if [[ -z $had_dovecot ]] && command -v systemctl >/dev/null; then
-		systemctl -q disable dovecot.service dovecot.socket || true
+	if ((${#new_units[@]} > 0)) && command -v systemctl >/dev/null; then
+		systemctl -q disable "${new_units[@]}" || true
 	fi
 }
 

@@ -479,8 +479,8 @@ class Dovecot:
         assert result.returncode == 0, result.stderr
 
     def _dict(self, command, user, key, *values):
-        uri = {"file": "file:" + self.dict_file(user),
-               "sqlite": "proxy::pop3_policy"}[self.dict]
+        uri = "file:" + self.dict_file(user) if self.dict == "file" else \
+            "proxy::pop3_policy"
         # On 2.4 it takes the name of the block that holds the dict.
         name = uri if self.line == "2.3" else "pop3_policy"
         options = []

@@ -54,6 +54,7 @@ def _variant(method, values):
 
 class SessionTest(unittest.TestCase):
     allow_crash = False
+    crash = CRASH
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -78,7 +79,7 @@ class SessionTest(unittest.TestCase):
         for server in self.servers:
             server.stop()
         for server in self.servers:
-            crash = CRASH.search(server.log())
+            crash = self.crash.search(server.log())
             if crash is not None and not self.allow_crash:
                 self.fail("in the server's log: " + crash.group(0))
 

@@ -103,6 +103,13 @@ class Configuration(SessionTest):
         dicts = {"pop3_policy_dict", "pop3_policy_ledger_dict"}
         self.assertEqual(names - dicts - set(setting_defaults()), set())
 
+    def test_settings_of_all_examples(self):
+        paths = glob.glob(os.path.join(SOURCE, "doc/examples/dovecot-*.conf"))
+        self.assertGreater(len(paths), 4)
+        for path in paths:
+            with self.subTest(path):
+                self.check_known_settings(source(path))
+
     @staticmethod
     def example(line, suffix=""):
         return source("doc/examples/dovecot-%s%s.conf" % (line, suffix))
