@@ -19,6 +19,11 @@ struct pp_policy {
 	guint64 max_retrieved_bytes;
 	guint64 min_keep_secs;
 	guint removal_limit_percent;	/* 1-100 */
+	/* For pp_policy_hash() alone: what makes pp_message.is_protected, flags
+	   and keywords, NULL-terminated (NULL: none), not owned; and whether
+	   what goes is only told. */
+	const char *const *protect;
+	gboolean dry_run;
 };
 
 /* A message that is there. */
@@ -52,6 +57,7 @@ struct pp_verdict {
 	guint32 uid;
 	enum pp_rule rule;
 	guint64 due;		/* when it goes, seconds since 1970; 0: never */
+	guint64 kept_from;	/* of a protected one: when it would go */
 	guint64 first_seen, retrieved, deleted;	/* 0: not known */
 	guint64 size_bytes;
 	gboolean goes_now;	/* due, and within this pass's limit */
@@ -75,9 +81,10 @@ GArray *pp_retention_judge(const struct pp_state *state,
 			   guint64 now, gboolean *clock_back_r);
 
 /* When a pass should look next, from the VERDICTS of a pass that just removed
-   what goes now: the earliest due time left; where something waits, NOW +
-   PP_REMOVAL_NEXT_PASS_SECS; with keep_unretrieved never later than NOW + that
-   time (mail that arrives without a session). G_MAXUINT64: never. */
+   what goes now: the earliest due time left; where something waits, or would
+   go but for a flag that may be taken away, NOW + PP_REMOVAL_NEXT_PASS_SECS;
+   with keep_unretrieved never later than NOW + that time (mail that arrives
+   without a session). G_MAXUINT64: never. */
 guint64 pp_retention_next_look(const GArray *verdicts,
 			       const struct pp_policy *policy, guint64 now);
 
@@ -92,7 +99,7 @@ void pp_retention_note_facts(struct pp_state *state,
 			     const struct pp_policy *policy,
 			     const struct pp_facts *facts);
 
-/* A hash of the rules, never 0. */
+/* A hash of all that decides what goes, never 0. */
 guint64 pp_policy_hash(const struct pp_policy *policy);
 gboolean pp_policy_has_rules(const struct pp_policy *policy);
 

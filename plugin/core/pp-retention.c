@@ -206,10 +206,6 @@ static void judge_one(const struct judge *judge, guint i,
 	const struct pp_policy *policy = judge->policy;
 	guint64 earliest = min_keep_end(policy, verdict), grace_end = 0;
 
-	verdict->rule = PP_RULE_STAYS_PROTECTED;
-	if (message->is_protected)
-		return;
-
 	if (message->hidden) {
 		grace_end = rule_time(verdict->deleted,
 				      policy->keep_deleted_secs);
@@ -234,6 +230,11 @@ static void judge_one(const struct judge *judge, guint i,
 		verdict->rule = stays_rule(verdict);
 	else
 		verdict->due = MAX(verdict->due, earliest);
+	if (message->is_protected) {
+		verdict->rule = PP_RULE_STAYS_PROTECTED;
+		verdict->kept_from = verdict->due;
+		verdict->due = 0;
+	}
 }
 
 static gint compare_due(gconstpointer p1, gconstpointer p2)
@@ -305,15 +306,18 @@ guint64 pp_retention_next_look(const GArray *verdicts,
 			       const struct pp_policy *policy, guint64 now)
 {
 	guint64 next = G_MAXUINT64;
+	guint64 next_pass = add_saturating(now, PP_REMOVAL_NEXT_PASS_SECS);
 
 	for (guint i = 0; i < verdicts->len; i++) {
 		const struct pp_verdict *verdict =
 			&g_array_index(verdicts, struct pp_verdict, i);
 
-		if (verdict->due == 0 || verdict->goes_now)
-			continue;
-		next = MIN(next, !verdict->waits ? verdict->due :
-			   add_saturating(now, PP_REMOVAL_NEXT_PASS_SECS));
+		if (verdict->waits)
+			next = MIN(next, next_pass);
+		else if (verdict->kept_from != 0)
+			next = MIN(next, MAX(verdict->kept_from, next_pass));
+		else if (verdict->due != 0 && !verdict->goes_now)
+			next = MIN(next, verdict->due);
 	}
 	if (policy->keep_unretrieved_secs > 0) {
 		next = MIN(next, add_saturating(now,
@@ -386,14 +390,17 @@ void pp_retention_note_facts(struct pp_state *state,
 
 guint64 pp_policy_hash(const struct pp_policy *policy)
 {
+	static const char *const none[] = { NULL };
+	g_autofree char *protect = g_strjoinv(" ", (char **)
+		(policy->protect != NULL ? policy->protect : none));
 	g_autofree char *text = g_strdup_printf(
 		"%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT
 		" %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT
-		" %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %u",
+		" %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %u %d %s",
 		policy->keep_retrieved_secs, policy->keep_unretrieved_secs,
 		policy->keep_deleted_secs, policy->max_retrieved_messages,
 		policy->max_retrieved_bytes, policy->min_keep_secs,
-		policy->removal_limit_percent);
+		policy->removal_limit_percent, policy->dry_run, protect);
 	guint64 hash = pp_hash64(text, strlen(text));
 
 	return hash != 0 ? hash : 1;

@@ -73,7 +73,7 @@ static int check_count(struct check *check, unsigned int *deleted_r,
 	guint i;
 
 	messages = pop3_policy_mailbox_messages(view->box, view->trans,
-						view->md->set->protect,
+						view->md->set->policy.protect,
 						view->state->hidden_flag,
 						error_r);
 	if (messages == NULL)

@@ -77,7 +77,7 @@ static int restore_find(struct restore *restore, const char **error_r)
 	guint i;
 
 	messages = pop3_policy_mailbox_messages(view->box, view->trans,
-						view->md->set->protect,
+						view->md->set->policy.protect,
 						view->state->hidden_flag,
 						error_r);
 	if (messages == NULL)

@@ -47,7 +47,8 @@ int pop3_policy_judge(struct pop3_policy_maildrop *md, struct mailbox *box,
 		return -1;
 	if (pp_mailbox_changed(state, &mailbox))
 		return 0;
-	messages = pop3_policy_mailbox_messages(box, trans, md->set->protect,
+	messages = pop3_policy_mailbox_messages(box, trans,
+						md->set->policy.protect,
 						state->hidden_flag, error_r);
 	if (messages == NULL)
 		return -1;

@@ -36,8 +36,6 @@ struct pop3_policy_settings {
 	bool guard_refuses;
 	enum pop3_policy_removal removal;
 	struct pp_policy policy;
-	/* NULL-terminated flags ("\\Flagged") and keywords */
-	const char *const *protect;
 	unsigned int mass_delete_percent;
 	unsigned int login_delay_secs;
 	unsigned int login_burst;

@@ -241,7 +241,8 @@ static const struct setting_row setting_rows[] = {
 	    parse_size, INSTEAD_NO_REMOVAL),
 	ROW(pop3_policy_min_keep, policy.min_keep_secs,
 	    parse_secs, INSTEAD_NO_REMOVAL),
-	ROW(pop3_policy_protect, protect, parse_protect, INSTEAD_NO_REMOVAL),
+	ROW(pop3_policy_protect, policy.protect, parse_protect,
+	    INSTEAD_NO_REMOVAL),
 	ROW(pop3_policy_removal_limit_percent, policy.removal_limit_percent,
 	    parse_limit_percent, INSTEAD_NO_REMOVAL),
 	ROW(pop3_policy_mass_delete_percent, mass_delete_percent,
@@ -265,6 +266,13 @@ row_value(const struct setting_row *row,
 		CONST_PTR_OFFSET(values, row->value_offset);
 
 	return *value;
+}
+
+static void values_apply_removal(struct pop3_policy_settings *set)
+{
+	if (set->removal_blocked)
+		set->removal = POP3_POLICY_REMOVAL_NO;
+	set->policy.dry_run = set->removal == POP3_POLICY_REMOVAL_DRY_RUN;
 }
 
 void pop3_policy_values_apply(struct mail_user *user,
@@ -296,8 +304,7 @@ void pop3_policy_values_apply(struct mail_user *user,
 	} T_END;
 
 	set->removal_blocked = no_removal;
-	if (no_removal)
-		set->removal = POP3_POLICY_REMOVAL_NO;
+	values_apply_removal(set);
 	if (no_delay)
 		set->login_delay_secs = 0;
 	if (keep_usage)
@@ -394,7 +401,6 @@ pop3_policy_own_apply(struct mail_user *user,
 		if (**fields != '\0')
 			own_apply_one(user, *fields, set);
 	}
-	if (set->removal_blocked)
-		set->removal = POP3_POLICY_REMOVAL_NO;
+	values_apply_removal(set);
 	return set;
 }

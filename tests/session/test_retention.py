@@ -94,10 +94,10 @@ class RetentionTest(SessionTest):
         return int(re.search(r"\b%s=(\d+)" % name, text).group(1))
 
     @staticmethod
-    def flag(server, user, uid, flag):
+    def flag(server, user, uid, flag, sign="+"):
         client = server.imap(user)
         client.select("INBOX")
-        client.uid("STORE", str(uid), "+FLAGS", "(%s)" % flag)
+        client.uid("STORE", str(uid), sign + "FLAGS", "(%s)" % flag)
         client.logout()
 
 
@@ -136,10 +136,10 @@ class Rules(RetentionTest):
         ("+900d", {}),
     ]
 
-    def do(self, server, mark, by):
+    def do(self, server, mark, by, users=None):
         if by == "run":
             return self.run_now(server, "-A").stderr
-        for user in self.users:
+        for user in users or self.users:
             self.session(server, user)
         return self.log_of_sessions(server, mark)
 
@@ -192,6 +192,28 @@ class Rules(RetentionTest):
             client.quit()
         server.wait_no_process("pop3")
         self.assertEqual([f["uid"] for f in self.removed(server, mark)], ["2"])
+
+    @each(by=("session", "run"))
+    def test_protection_that_is_taken_away(self, by):
+        """By its owner, and by the administrator."""
+        users = {"alice": {}, "bob": {"pop3_policy_protect": "Keep"}}
+        server = self.policy(users=users)
+        for user, flag in ("alice", "\\Flagged"), ("bob", "Keep"):
+            self.fill(server, 1, user)
+            self.session(server, user, retr=(1,))
+            self.flag(server, user, 1, flag)
+        mark = self.move(server, "+15d")
+        self.do(server, mark, by, users)
+        self.flag(server, "alice", 1, "\\Flagged", "-")
+        server.add_user("bob")
+        mark = self.move(server, "+361h")
+        text = self.do(server, mark, by, users)
+        # the one is looked at once a day, the other at once
+        self.assertEqual(self.removals(text), [])
+        self.assertEqual(len(self.removals(text, "bob")), 1)
+        mark = self.move(server, "+16d")
+        text = self.do(server, mark, by, users)
+        self.assertEqual(len(self.removals(text)), 1)
 
     def test_bad_value_is_told_once_and_removes_nothing(self):
         users = {"alice": {"pop3_policy_keep_retrieved": "banana"}}
@@ -286,6 +308,19 @@ class DryRun(RetentionTest):
                 self.assertEqual(self.removed(server, mark), [])
         self.assertEqual(self.there(server), [1, 2, 3])
         self.assertEqual(self.counted(server, "removed_count"), 0)
+
+    def test_switched_on_it_removes_at_once(self):
+        server = self.policy(settings={**ON, "pop3_policy_removal": "dry-run"})
+        self.fill(server, 3)
+        self.session(server, retr=(1, 2))
+        mark = self.move(server, "+15d")
+        self.session(server)
+        self.assertEqual(self.removed(server, mark), [])
+        server.settings = ON
+        mark = self.move(server, "+361h")
+        self.session(server)
+        self.assertEqual([f["uid"] for f in self.removed(server, mark)],
+                         ["1", "2"])
 
     @each(format=FORMATS)
     def test_run_removes_what_explain_and_dry_run_say(self, format):

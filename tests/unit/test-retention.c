@@ -484,6 +484,30 @@ static void test_next_look(void)
 			 NOW + 5 * DAY);
 }
 
+/* Its flag may be taken away: it is looked at once a day. */
+static void test_next_look_of_protected(void)
+{
+	struct pp_state *state = make_state();
+	struct pp_policy policy = { .keep_retrieved_secs = 5 * DAY };
+	struct pp_message message = { .uid = 1, .is_protected = TRUE };
+	gboolean clock_back;
+
+	pp_runs_set(state->first_seen, 1, 1, DAY);
+	for (guint retrieved = 0; retrieved <= 1000; retrieved += 10) {
+		g_autoptr(GArray) verdicts = NULL;
+
+		set_time(state->retrieved, 1, retrieved * DAY);
+		verdicts = pp_retention_judge(state, &policy, &message, 1, NOW,
+					      &clock_back);
+		g_assert_cmpuint(verdict_at(verdicts, 0).due, ==, 0);
+		g_assert_cmpuint(
+			pp_retention_next_look(verdicts, &policy, NOW), ==,
+			retrieved == 0 ? G_MAXUINT64 :
+			NOW + (retrieved == 1000 ? 5 : 1) * DAY);
+	}
+	pp_state_free(state);
+}
+
 static void test_is_due(void)
 {
 	struct pp_state *state = make_state();
@@ -509,7 +533,9 @@ static void test_is_due(void)
 /* Each member counts, and only some are rules. */
 static void test_policy(void)
 {
-	guint64 hashes[8];
+	static const char *const flag[] = { "\\Flagged", NULL };
+	static const char *const flags[] = { "\\Flagged", "Keep", NULL };
+	guint64 hashes[11];
 
 	for (guint i = 0; i < G_N_ELEMENTS(hashes); i++) {
 		struct pp_policy policy = {
@@ -519,7 +545,9 @@ static void test_policy(void)
 			.max_retrieved_messages = i == 4,
 			.max_retrieved_bytes = i == 5,
 			.min_keep_secs = i == 6,
-			.removal_limit_percent = i == 7
+			.removal_limit_percent = i == 7,
+			.dry_run = i == 8,
+			.protect = i == 9 ? flag : i == 10 ? flags : NULL
 		};
 
 		g_assert_cmpint(pp_policy_has_rules(&policy), ==,
@@ -618,6 +646,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/retention/clock-back", test_clock_back);
 	g_test_add_func("/retention/overflow", test_overflow);
 	g_test_add_func("/retention/next-look", test_next_look);
+	g_test_add_func("/retention/next-look-of-protected",
+			test_next_look_of_protected);
 	g_test_add_func("/retention/is-due", test_is_due);
 	g_test_add_func("/retention/policy", test_policy);
 	g_test_add_func("/retention/note", test_note);
