@@ -15,12 +15,14 @@
 	"[SYS/TEMP] The mailbox is not available at the moment, " \
 	"try again later."
 
+/* MESSAGE NULL: the line is another event's. */
 static const char *
 decide_refuse(struct pop3_policy_session *session, const char *reason,
 	      const char *message)
 {
-	pop3_policy_event_login_refused(session->event, reason,
-		t_strconcat("Login refused: ", message, NULL));
+	if (message != NULL)
+		message = t_strconcat("Login refused: ", message, NULL);
+	pop3_policy_event_login_refused(session->event, reason, message);
 	return REFUSED_REPLY;
 }
 
@@ -108,7 +110,7 @@ static const char *decide_recovery(struct pop3_policy_decide *ctx)
 	if (pop3_policy_decide_store(ctx, &error) == 0)
 		return decide_serve(ctx);
 	if (ctx->guard_refused)
-		return REFUSED_REPLY;
+		return decide_refuse(session, "guard", NULL);
 	if (!pop3_policy_session_pins(session)) {
 		pop3_policy_session_failed(session, "commit", error,
 			"what is known of this maildrop is not used in this "
@@ -157,6 +159,11 @@ decide_refusal(struct pop3_policy_session *session, enum pp_refusal why,
 			"the mailbox knows (restore the newer one, or give it "
 			"up with doveadm pop3 state delete)";
 		break;
+	}
+	if (why == PP_REFUSAL_LOST || why == PP_REFUSAL_OLDER) {
+		pop3_policy_event_guard(session->event, 0, 0, 0, TRUE,
+			t_strconcat("Login refused: ", message, NULL));
+		message = NULL;
 	}
 	return decide_refuse(session, reason, message);
 }
@@ -291,7 +298,7 @@ const char *pop3_policy_decide(struct pop3_policy_session *session)
 	}
 	if (ret < 0) {
 		pp_state_free(state);
-		return decide_refuse(session, "unreachable", box_error);
+		return decide_refuse(session, "mailbox", box_error);
 	}
 	if (witness.status == PP_WITNESS_THERE &&
 	    witness.uidvalidity == ctx.now.id.uidvalidity)

@@ -96,8 +96,10 @@ void pop3_policy_event_login_refused(struct event *parent, const char *reason,
 
 	event_set_name(event, "pop3_policy_login_refused");
 	event_add_str(event, "reason", reason);
+	if (message == NULL)
+		e_debug(event, "Login refused: %s", reason);
 	/* a client that comes too often is no fault of the server's */
-	if (strcmp(reason, "delay") == 0)
+	else if (strcmp(reason, "delay") == 0)
 		e_info(event, "%s", message);
 	else
 		e_error(event, "%s", message);

@@ -27,8 +27,8 @@ void pop3_policy_event_removed(struct event *event, const char *by,
 void pop3_policy_event_session_finished(struct event *event,
 					const char *session_id,
 					const struct pp_counters *counters);
-/* REASON: "damaged", "unreachable", "lost", "older", "guard", "commit",
-   "delay". The line is MESSAGE. */
+/* REASON: "damaged", "unreachable", "mailbox", "lost", "older", "guard",
+   "commit", "delay". The line is MESSAGE; NULL: another event has it. */
 void pop3_policy_event_login_refused(struct event *event, const char *reason,
 				     const char *message);
 void pop3_policy_event_guard(struct event *event, unsigned int shown,

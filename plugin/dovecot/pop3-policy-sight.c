@@ -316,7 +316,8 @@ static void sight_apply(struct sight *sight)
 			sight_replace(sight, entry);
 	}
 	entry = array_back(&sight->entries);
-	if ((state->high_validity > sight->open_validity || sight->open_taken) &&
+	if ((sight->open_taken ||
+	     state->high_validity > sight->open_validity) &&
 	    entry->uid < PP_UID_MAX - 1) {
 		(void)pp_state_open_rule(state, entry->uid + 1,
 					 sight->uidvalidity);

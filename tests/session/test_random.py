@@ -153,7 +153,7 @@ class RandomHistory(SessionTest):
         self.look()
 
     def back_up(self):
-        self.saved = self.history.uidls()
+        self.saved = list(self.history.last)
         shutil.rmtree(self.server.path("saved"), ignore_errors=True)
         shutil.copytree(self.server.home("alice"), self.server.path("saved"))
 
@@ -178,8 +178,12 @@ class RandomHistory(SessionTest):
                          self.server.uid)
         if self.random.random() < 0.7:
             self.server.deliver("alice", *self.new_mail())
-        self.look(set(self.saved) & set(self.history.uidls()),
-                  comes_back=self.saved)
+        texts = {text for text, _ in self.saved}
+        self.look({uidl for _, uidl in self.saved} &
+                  set(self.history.uidls()),
+                  # also one that it got when it had been brought back before
+                  comes_back=[uidl for uidl in self.history.gone
+                              if self.history.owners[uidl] in texts])
 
     def edit_format(self):
         self.server.config = self.random.choice(FORMATS_OF_UIDLS)
