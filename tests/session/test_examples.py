@@ -20,7 +20,8 @@ from testcase import SessionTest, each, message
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 DEFINES = "plugin/dovecot/pop3-policy-setting-defines.h"
-MAN_PAGES = ("doc/doveadm-pop3.1", "doc/pop3-policy.7")
+MAN_PAGES = ("doc/doveadm-pop3.1", "doc/pop3-policy-report.1",
+             "doc/pop3-policy.7")
 
 
 def source(name):

@@ -1,0 +1,229 @@
+# Copyright (c) 2026 dovecot-pop3-policy authors
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# pop3-policy-report's page in a real browser, where one is installed: it
+# renders, sorts, has no error, loads nothing; and what it is made of comes from
+# doveadm.
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import unittest
+
+from test_usage import ALL_NAMES, NAMES, UsageTest
+from testcase import message
+
+# Where the tests have installed it.
+PROGRAM = "/mnt/stage/usr/local/bin/pop3-policy-report"
+BROWSER = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+BROWSER_SECS = 120
+HOSTILE = NAMES + (
+    "<script>document.title='broken'</script>",
+    "<img src=http://pop3.example/x.png onerror=\"document.title='broken'\">",
+    "</td></tr></table><h1>broken", "'\"><!-- ", "javascript:alert(1)",
+    "\u05e9\u05dc\u05d5\u05dd", "\u540d\u524d@\u4f8b\u3048.jp")
+
+# Goes behind the page's own script. What it finds is left in the page.
+PROBE = """
+<script>
+"use strict";
+const found = {};
+const names = table => [...document.querySelectorAll(
+  "#" + table + " tbody tr td:first-child")].map(cell => cell.textContent);
+const click = (table, number) => document.querySelectorAll(
+  "#" + table + " th button")[number].click();
+found.users = names("all");
+found.title = document.querySelector("h1").textContent;
+found.elements = [...new Set([...document.body.querySelectorAll("*")].map(
+  element => element.localName))].sort();
+found.bars = document.querySelectorAll("svg rect").length;
+found.wide = document.documentElement.scrollWidth;
+found.width = document.documentElement.clientWidth;
+found.back = getComputedStyle(document.body).backgroundColor;
+click("all", 0);
+found.by_name = names("all");
+click("all", 0);
+found.by_name_down = names("all");
+click("all", 1);
+found.by_sessions = names("all");
+click("all", 1);
+found.by_sessions_up = names("all");
+found.sorted = [...document.querySelectorAll("[aria-sort]")].map(
+  head => head.textContent + " " + head.getAttribute("aria-sort"));
+found.top = names("top");
+const data = document.createElement("pre");
+data.id = "found";
+data.textContent = JSON.stringify(found);
+document.body.append(data);
+</script>
+"""
+
+
+class Listener:
+    """Stands for the rest of the world: all that the browser asks for comes
+    here, and is noted."""
+
+    def __init__(self, test):
+        self.asked = []
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+        test.addCleanup(self.close)
+
+    def run(self):
+        while True:
+            connection, _ = self.socket.accept()
+            with connection:
+                line = connection.recv(4096).split(b"\r\n")[0]
+                if line == b"":
+                    return
+                self.asked.append(line.decode("latin-1"))
+
+    def close(self):
+        # a connection that says nothing ends it
+        socket.create_connection(("127.0.0.1", self.port)).close()
+        self.thread.join()
+        self.socket.close()
+
+
+def row(user, period="total", **counters):
+    return {"username": user, "period": period,
+            **{name: str(value) for name, value in counters.items()}}
+
+
+@unittest.skipUnless(os.path.exists(PROGRAM), "json-glib is not installed")
+class Page(UsageTest):
+    def setUp(self):
+        super().setUp()
+        self.root = tempfile.mkdtemp(prefix="pp-page-")
+        self.addCleanup(shutil.rmtree, self.root)
+
+    def page(self, rows, *options):
+        return subprocess.run(
+            [PROGRAM, *options], input=json.dumps(rows), check=True,
+            stdout=subprocess.PIPE, encoding="utf-8").stdout
+
+    def browse(self, html, *options, size="1280,800"):
+        """The page as the browser has it, what it said, and what it asked
+        for."""
+        world = Listener(self)
+        path = os.path.join(self.root, "page.html")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(html)
+        result = subprocess.run(
+            [BROWSER, "--headless", "--no-sandbox", "--disable-gpu",
+             "--disable-quic", "--no-first-run",
+             "--disable-background-networking", "--disable-component-update",
+             "--disable-sync", "--user-data-dir=" + self.root + "/profile",
+             "--proxy-server=http://127.0.0.1:%d" % world.port,
+             "--proxy-bypass-list=<-loopback>", "--window-size=" + size,
+             "--enable-logging=stderr", "--dump-dom", *options,
+             "file://" + path],
+            env={"HOME": self.root, "PATH": "/usr/bin:/bin",
+                 "LANG": "C.UTF-8"},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, encoding="utf-8", timeout=BROWSER_SECS,
+            check=True)
+        console = re.findall(r".*CONSOLE.*", result.stderr)
+        return result.stdout, console, world.asked
+
+    def found(self, rows, *options, size="1280,800"):
+        html = self.page(rows, "--title", "POP3 <b> & co.")
+        dom, console, asked = self.browse(
+            html.replace("</body>", PROBE + "</body>"), *options, size=size)
+        self.assertEqual((console, asked), ([], []))
+        text = re.search(r'<pre id="found">(.*?)</pre>', dom, re.DOTALL)
+        self.assertIsNotNone(text, dom[-2000:])
+        text = text.group(1)
+        for entity, char in (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
+            text = text.replace(entity, char)
+        return json.loads(text)
+
+    def rows(self):
+        rows = []
+        for number, user in enumerate(HOSTILE):
+            for day in (1, 3):
+                rows.append(row(
+                    user, "2026-11-%02d" % day,
+                    sessions=(number * 5) % len(HOSTILE) + 1,
+                    retr_count=1, retr_bytes=1000 ** (number % 5),
+                    first_session="2026-11-01T00:00:00Z",
+                    last_session="2026-11-%02dT01:00:00Z" % day))
+        return rows
+
+    def check(self, found):
+        self.assertEqual(sorted(found["users"]), sorted(HOSTILE))
+        self.assertEqual(found["title"], "POP3 <b> & co.")
+        # three pictures, days without a session too
+        self.assertEqual(found["bars"], 9)
+        self.assertFalse({"img", "b", "a", "link", "iframe"} &
+                         set(found["elements"]))
+
+    @unittest.skipUnless(BROWSER, "no browser is installed")
+    def test_renders_and_sorts(self):
+        found = self.found(self.rows())
+        self.check(found)
+        by_name = sorted(HOSTILE, key=lambda name: name.encode("utf-16-be"))
+        self.assertEqual(found["by_name"], by_name)
+        self.assertEqual(found["by_name_down"], by_name[::-1])
+        sessions = {user: (number * 5) % len(HOSTILE)
+                    for number, user in enumerate(HOSTILE)}
+        by_sessions = sorted(HOSTILE, key=sessions.get)
+        self.assertEqual(found["by_sessions"], by_sessions[::-1])
+        self.assertEqual(found["by_sessions_up"], by_sessions)
+        self.assertEqual(found["sorted"], ["Sessions ascending"])
+        self.assertEqual(len(found["top"]), 10)
+
+    @unittest.skipUnless(BROWSER, "no browser is installed")
+    def test_fits_a_phone_light_and_dark(self):
+        light = self.found(self.rows(), size="390,800")
+        dark = self.found(self.rows(),
+                          "--blink-settings=preferredColorScheme=0",
+                          size="390,800")
+        for found in (light, dark):
+            self.check(found)
+            self.assertLessEqual(found["wide"], found["width"])
+        self.assertNotEqual(light["back"], dark["back"])
+
+    @unittest.skipUnless(BROWSER, "no browser is installed")
+    def test_whatever_it_would_load_is_seen(self):
+        """That the browser would tell, were something wrong."""
+        _, console, asked = self.browse(
+            "<img src='http://pop3.example/x.png'><script>x y</script>")
+        self.assertIn("GET http://pop3.example/x.png HTTP/1.1", asked)
+        self.assertEqual(len(console), 1)
+        # and the page's own policy forbids it
+        html = self.page(self.rows()).replace(
+            "</body>", "<img src='http://pop3.example/x.png'></body>")
+        _, console, asked = self.browse(html)
+        self.assertEqual(asked, [])
+        self.assertIn("Content Security Policy", console[0])
+
+    @unittest.skipUnless(BROWSER, "no browser is installed")
+    def test_from_doveadm(self):
+        server = self.dovecot(dict="sqlite", config=ALL_NAMES)
+        for name in NAMES:
+            server.save(name, message(1))
+            self.login(server, name).quit()
+        server.wait_no_process("pop3")
+        with open(server.path("names"), "w", encoding="utf-8") as file:
+            file.write("".join(name + "\n" for name in NAMES))
+        rows = json.loads(server.doveadm(
+            "-f", "json", "pop3", "usage", "show", "-F",
+            server.path("names"), check=True).stdout)
+        self.assertEqual(sorted(self.found(rows)["users"]), sorted(NAMES))
+
+    def test_nothing_and_nonsense(self):
+        self.assertIn("<h1>POP3 usage</h1>", self.page([]))
+        for text in ("", "[", "{}", "[1]", '[{"period": "x"}]'):
+            result = subprocess.run(
+                [PROGRAM], input=text, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, encoding="utf-8", check=False)
+            self.assertEqual((result.returncode, result.stdout), (1, ""))
+            self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
