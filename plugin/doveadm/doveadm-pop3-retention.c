@@ -1,0 +1,229 @@
+/* Copyright (c) 2026 dovecot-pop3-policy authors
+   SPDX-License-Identifier: LGPL-2.1-or-later
+
+   `doveadm pop3 retention ...`. */
+#include "pop3-policy-compat.h"
+#include "guid.h"
+#include "mail-storage.h"
+#include "mail-user.h"
+#include "pop3-policy-judge.h"
+#include "pop3-policy-removal.h"
+#include "doveadm-pop3.h"
+
+#include <time.h>
+
+static const char *explain_action(const struct pp_verdict *verdict)
+{
+	if (verdict->goes_now)
+		return "goes now";
+	if (verdict->waits)
+		return "waits";
+	return verdict->due != 0 ? "goes later" : "stays";
+}
+
+static void explain_print(const struct doveadm_pop3_view *view,
+			  struct mail *mail, const struct pp_verdict *verdict)
+{
+	doveadm_print_num(verdict->uid);
+	doveadm_print(!mail_set_uid(mail, verdict->uid) ? "-" :
+		      pop3_policy_judge_uidl(view->md, view->state, mail));
+	doveadm_print_num(verdict->size_bytes);
+	doveadm_print(doveadm_pop3_time(verdict->first_seen, "-"));
+	doveadm_print(doveadm_pop3_time(verdict->retrieved, "-"));
+	doveadm_print(doveadm_pop3_time(verdict->deleted, "-"));
+	doveadm_print(explain_action(verdict));
+	doveadm_print(doveadm_pop3_time(verdict->due, "never"));
+	doveadm_print(pp_rule_name(verdict->rule));
+}
+
+static void explain_print_all(const struct doveadm_pop3_view *view,
+			      const GArray *verdicts)
+{
+	struct mail *mail = mail_alloc(view->trans, 0, NULL);
+	guint i;
+
+	for (i = 0; i < verdicts->len; i++) T_BEGIN {
+		explain_print(view, mail, &g_array_index(verdicts,
+			struct pp_verdict, i));
+	} T_END;
+	mail_free(&mail);
+}
+
+static int explain_judged(struct doveadm_mail_cmd_context *ctx,
+			  struct mail_user *user,
+			  struct doveadm_pop3_view *view)
+{
+	const char *error;
+	GArray *verdicts;
+	bool clock_back;
+	int ret;
+
+	ret = pop3_policy_judge(view->md, view->box, view->trans, view->state,
+				time(NULL), &verdicts, &clock_back, &error);
+	if (ret < 0)
+		return doveadm_pop3_fail(ctx, user, MAIL_ERROR_TEMP, error);
+	if (ret == 0) {
+		return doveadm_pop3_fail(ctx, user, MAIL_ERROR_NOTPOSSIBLE,
+			"INBOX is not the mailbox that the state knows: "
+			"nothing is removed until a POP3 login recovered it");
+	}
+	if (clock_back) {
+		e_warning(user->event, "pop3-policy: "
+			"The clock is behind the time of an earlier session: "
+			"nothing is removed");
+	}
+	explain_print_all(view, verdicts);
+	g_array_unref(verdicts);
+	return 0;
+}
+
+static int cmd_retention_explain_run(struct doveadm_mail_cmd_context *ctx,
+				     struct mail_user *user)
+{
+	struct doveadm_pop3_view view;
+	int ret;
+
+	ret = doveadm_pop3_view_open(ctx, user, &view);
+	if (ret <= 0)
+		return ret;
+	if (view.md->set->removal == POP3_POLICY_REMOVAL_NO) {
+		e_info(user->event, "pop3-policy: pop3_policy_removal=no: "
+		       "this is what would be, nothing is removed");
+	}
+	ret = explain_judged(ctx, user, &view);
+	doveadm_pop3_view_close(&view);
+	return ret;
+}
+
+POP3_POLICY_DOVEADM_INIT(cmd_retention_explain_init)
+{
+	doveadm_print_header("uid", "UID",
+			     DOVEADM_POP3_NUMBER);
+	doveadm_print_header("uidl", "UIDL", 0);
+	doveadm_print_header("size", "Size",
+			     DOVEADM_POP3_NUMBER);
+	doveadm_print_header("first_seen", "First seen", 0);
+	doveadm_print_header("retrieved", "Retrieved", 0);
+	doveadm_print_header("deleted", "Deleted", 0);
+	doveadm_print_header("action", "Action", 0);
+	doveadm_print_header("due", "When", 0);
+	doveadm_print_header("rule", "Rule", 0);
+}
+
+static struct doveadm_mail_cmd_context *cmd_retention_explain_alloc(void)
+{
+	struct doveadm_mail_cmd_context *ctx;
+
+	ctx = doveadm_mail_cmd_alloc(struct doveadm_mail_cmd_context);
+	ctx->v.run = cmd_retention_explain_run;
+	ctx->v.init = cmd_retention_explain_init;
+	doveadm_print_init(DOVEADM_PRINT_TYPE_TABLE);
+	return ctx;
+}
+
+static const char *
+run_outcome(const struct pop3_policy_maildrop *md,
+	    const struct pop3_policy_removal_result *result)
+{
+	if (result->clock_back)
+		return "clock went back";
+	if (result->changed)
+		return "another mailbox";
+	if (result->busy)
+		return "busy";
+	if (!result->skipped)
+		return result->dry_run ? "dry run" : "done";
+	if (!pp_policy_has_rules(&md->set->policy))
+		return "no rules";
+	return md->set->removal == POP3_POLICY_REMOVAL_NO ?
+		"removal is off" : "not due";
+}
+
+static bool run_stop(void *context ATTR_UNUSED)
+{
+	return doveadm_is_killed();
+}
+
+static int retention_run_md(struct doveadm_mail_cmd_context *ctx,
+			    struct mail_user *user,
+			    struct pop3_policy_maildrop *md)
+{
+	const struct pop3_policy_removal_params params = {
+		.dry_run = doveadm_pop3_option(ctx, "dry-run"),
+		.read_only = doveadm_pop3_option(ctx, "dry-run"),
+		.force = doveadm_pop3_option(ctx, "force"),
+		.by = "run",
+		.id = guid_generate(),
+		.now = time(NULL),
+		.stop = run_stop,
+	};
+	struct pop3_policy_removal_result result;
+	const char *error;
+	int ret;
+
+	ret = pop3_policy_removal_run(md, &params, &result, &error);
+	doveadm_print(ret < 0 ? "failed" : run_outcome(md, &result));
+	doveadm_print_num(result.messages);
+	doveadm_print_num(result.bytes);
+	doveadm_print_num(result.waiting);
+	if (ret < 0)
+		return doveadm_pop3_fail(ctx, user, MAIL_ERROR_TEMP, error);
+	return 0;
+}
+
+static int cmd_retention_run_run(struct doveadm_mail_cmd_context *ctx,
+				 struct mail_user *user)
+{
+	struct pop3_policy_maildrop *md;
+	int ret;
+
+	ret = doveadm_pop3_open(ctx, user, &md);
+	if (ret <= 0)
+		return ret;
+	ret = retention_run_md(ctx, user, md);
+	pop3_policy_maildrop_deinit(&md);
+	return ret;
+}
+
+POP3_POLICY_DOVEADM_INIT(cmd_retention_run_init)
+{
+	doveadm_print_header("outcome", "Outcome", 0);
+	doveadm_print_header("messages", "Messages",
+			     DOVEADM_POP3_NUMBER);
+	doveadm_print_header("bytes", "Bytes",
+			     DOVEADM_POP3_NUMBER);
+	doveadm_print_header("waiting", "Waiting",
+			     DOVEADM_POP3_NUMBER);
+}
+
+static struct doveadm_mail_cmd_context *cmd_retention_run_alloc(void)
+{
+	struct doveadm_mail_cmd_context *ctx;
+
+	ctx = doveadm_mail_cmd_alloc(struct doveadm_mail_cmd_context);
+	ctx->v.run = cmd_retention_run_run;
+	ctx->v.init = cmd_retention_run_init;
+	POP3_POLICY_DOVEADM_TAKES_OPTIONS(ctx);
+	doveadm_print_init(DOVEADM_PRINT_TYPE_TABLE);
+	return ctx;
+}
+
+struct doveadm_cmd_ver2 doveadm_cmd_pop3_retention_explain = {
+	.name = "pop3 retention explain",
+	.usage = DOVEADM_CMD_MAIL_USAGE_PREFIX,
+	.mail_cmd = cmd_retention_explain_alloc,
+DOVEADM_CMD_PARAMS_START
+DOVEADM_CMD_MAIL_COMMON
+DOVEADM_CMD_PARAMS_END
+};
+
+struct doveadm_cmd_ver2 doveadm_cmd_pop3_retention_run = {
+	.name = "pop3 retention run",
+	.usage = DOVEADM_CMD_MAIL_USAGE_PREFIX"[--dry-run] [--force]",
+	.mail_cmd = cmd_retention_run_alloc,
+DOVEADM_CMD_PARAMS_START
+DOVEADM_CMD_MAIL_COMMON
+DOVEADM_CMD_PARAM('n', "dry-run", CMD_PARAM_BOOL, 0)
+DOVEADM_CMD_PARAM('f', "force", CMD_PARAM_BOOL, 0)
+DOVEADM_CMD_PARAMS_END
+};
