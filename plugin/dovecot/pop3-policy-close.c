@@ -26,6 +26,8 @@
 struct close_context {
 	struct pop3_policy_session *session;
 	const struct pop3_policy_deadline *deadline;
+	/* the state that the facts are about */
+	const struct pp_state *base;
 	struct pp_facts facts;
 	/* identities for the ledger, up to which UID, and the mailbox that
 	   they were taken from */
@@ -70,9 +72,9 @@ close_collect(struct close_context *ctx,
 	int ret;
 
 	ret = pop3_policy_mailbox_identities(ctx->box, trans,
-					     session->state->ledger_upto + 1,
+					     ctx->base->ledger_upto + 1,
 					     FALSE, deadline, ctx->identities);
-	ctx->identities_upto = session->state->ledger_upto;
+	ctx->identities_upto = ctx->base->ledger_upto;
 	/* what came after this session's view is for the next one */
 	while (ctx->identities->len > 0) {
 		last = &g_array_index(ctx->identities, struct pp_identity,
@@ -127,7 +129,7 @@ static void close_facts_init(struct close_context *ctx)
 	struct pop3_policy_session *session = ctx->session;
 	struct pp_facts *facts = &ctx->facts;
 
-	facts->generation = session->state->generation;
+	facts->generation = ctx->base->generation;
 	facts->now = ioloop_time;
 	facts->mark = session->highest_uid;
 	facts->host_uidls = session->set->uidl == POP3_POLICY_UIDL_HOST;
@@ -156,6 +158,7 @@ static int close_change(struct pop3_policy_change *change, void *context,
 {
 	struct close_context *ctx = context;
 	struct pop3_policy_session *session = ctx->session;
+	guint32 generation;
 	struct pp_state *state;
 
 	if (change->usage != NULL &&
@@ -171,10 +174,10 @@ static int close_change(struct pop3_policy_change *change, void *context,
 		*error_r = "state: is gone";
 		return -1;
 	}
-	if (state->generation == session->state->generation &&
-	    ctx->identities->len > 0 &&
+	generation = ctx->base->generation;
+	if (state->generation == generation && ctx->identities->len > 0 &&
 	    state->ledger_upto < ctx->identities_upto &&
-	    state->ledger_upto == session->state->ledger_upto) {
+	    state->ledger_upto == ctx->base->ledger_upto) {
 		if (pop3_policy_book_append(session->md, ctx->deadline, change,
 					    ctx->box, ctx->identities,
 					    ctx->identities_upto,
@@ -182,7 +185,7 @@ static int close_change(struct pop3_policy_change *change, void *context,
 			return -1;
 		change->state_changed = TRUE;
 	}
-	if (state->generation == session->state->generation &&
+	if (state->generation == generation &&
 	    pop3_policy_book_note_headers(session->md, ctx->deadline, change,
 					  ctx->headers, error_r) < 0)
 		return -1;
@@ -199,9 +202,58 @@ static int close_change(struct pop3_policy_change *change, void *context,
 	return 1;
 }
 
+/* Collects what is stored of new UIDs before they are shown. BASE: the state
+   that this session works with. */
+static void store_new_init(struct close_context *ctx,
+			   struct pop3_policy_session *session,
+			   const struct pop3_policy_deadline *deadline,
+			   const struct pp_state *base)
+{
+	struct pop3_policy_deadline collect =
+		pop3_policy_deadline_in(session->set->dict_timeout_msecs /
+					STORE_NEW_COLLECT_DIVISOR);
+
+	i_zero(ctx);
+	ctx->session = session;
+	ctx->deadline = deadline;
+	ctx->base = base;
+	ctx->want_state = TRUE;
+	ctx->box = session->client->mailbox;
+	ctx->identities = g_array_new(FALSE, FALSE,
+				      sizeof(struct pp_identity));
+	ctx->headers = g_array_new(FALSE, FALSE, sizeof(struct pp_identity));
+	close_facts_init(ctx);
+	/* never behind the mark, should this session not come to its end */
+	ctx->facts.count = session->messages;
+	close_collect(ctx, session->client->trans, &collect);
+}
+
+static void close_context_deinit(struct close_context *ctx)
+{
+	pp_state_free(ctx->state);
+	g_array_unref(ctx->identities);
+	g_array_unref(ctx->headers);
+}
+
+int pop3_policy_store_new_with(struct pop3_policy_session *session,
+			       const struct pop3_policy_deadline *deadline,
+			       struct pop3_policy_change *change,
+			       const char **error_r)
+{
+	struct close_context ctx;
+	int ret;
+
+	if (session->highest_uid <= (*change->state)->mark)
+		return 0;
+	store_new_init(&ctx, session, deadline, *change->state);
+	ret = close_change(change, &ctx, error_r);
+	close_context_deinit(&ctx);
+	return ret < 0 ? -1 : 0;
+}
+
 void pop3_policy_store_new(struct pop3_policy_session *session)
 {
-	struct pop3_policy_deadline deadline, collect;
+	struct pop3_policy_deadline deadline;
 	struct close_context ctx;
 	const char *error;
 
@@ -215,19 +267,7 @@ void pop3_policy_store_new(struct pop3_policy_session *session)
 					   session->highest_uid);
 		return;
 	}
-	collect = pop3_policy_deadline_in(session->set->dict_timeout_msecs /
-					  STORE_NEW_COLLECT_DIVISOR);
-	i_zero(&ctx);
-	ctx.session = session;
-	ctx.deadline = &deadline;
-	ctx.want_state = TRUE;
-	ctx.box = session->client->mailbox;
-	ctx.identities = g_array_new(FALSE, FALSE, sizeof(struct pp_identity));
-	ctx.headers = g_array_new(FALSE, FALSE, sizeof(struct pp_identity));
-	close_facts_init(&ctx);
-	/* never behind the mark, should this session not come to its end */
-	ctx.facts.count = session->messages;
-	close_collect(&ctx, session->client->trans, &collect);
+	store_new_init(&ctx, session, &deadline, session->state);
 	if (pop3_policy_maildrop_change(session->md, &deadline, TRUE, FALSE,
 					close_change, &ctx, &error) < 0) {
 		pop3_policy_session_failed(session, "commit", error,
@@ -241,9 +281,7 @@ void pop3_policy_store_new(struct pop3_policy_session *session)
 		session->state = ctx.state;
 		ctx.state = NULL;
 	}
-	pp_state_free(ctx.state);
-	g_array_unref(ctx.identities);
-	g_array_unref(ctx.headers);
+	close_context_deinit(&ctx);
 }
 
 /* INBOX again: the client's was freed with it. */
@@ -388,6 +426,7 @@ void pop3_policy_close(struct pop3_policy_session *session)
 	i_zero(&ctx);
 	ctx.session = session;
 	ctx.deadline = &deadline;
+	ctx.base = session->state;
 	ctx.identities = g_array_new(FALSE, FALSE, sizeof(struct pp_identity));
 	ctx.headers = g_array_new(FALSE, FALSE, sizeof(struct pp_identity));
 	if (session->md->store != NULL)
@@ -398,9 +437,7 @@ void pop3_policy_close(struct pop3_policy_session *session)
 	if (state != NULL && !session->plain && session->md->store != NULL &&
 	    !pop3_policy_store_has_failed(session->md->store))
 		close_remove(session, state);
-	pp_state_free(ctx.state);
-	g_array_unref(ctx.identities);
-	g_array_unref(ctx.headers);
+	close_context_deinit(&ctx);
 	pop3_policy_event_session_finished(session->event,
 					   session->id,
 					   &session->counters);

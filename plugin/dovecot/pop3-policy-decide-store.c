@@ -54,6 +54,15 @@ int pop3_policy_decide_sight(struct pop3_policy_session *session,
 	return pop3_policy_sight(&params, state, first, error_r);
 }
 
+/* What will be shown goes with what was decided: one commit less. */
+static int
+decide_new(struct pop3_policy_decide *ctx, struct pop3_policy_change *change,
+	   const char **error_r)
+{
+	return pop3_policy_store_new_with(ctx->session, ctx->deadline, change,
+					  error_r) < 0 ? -1 : 1;
+}
+
 static int
 decide_first(struct pop3_policy_decide *ctx, struct pop3_policy_change *change,
 	     const char **error_r)
@@ -72,7 +81,8 @@ decide_first(struct pop3_policy_decide *ctx, struct pop3_policy_change *change,
 				     error_r) < 0)
 		return -1;
 	change->state_changed = TRUE;
-	return 1;
+	return pop3_policy_session_pins(session) ?
+		decide_new(ctx, change, error_r) : 1;
 }
 
 static int
@@ -97,7 +107,9 @@ decide_texts(struct pop3_policy_decide *ctx, struct pop3_policy_change *change,
 	if (ret > 0 || (*change->state)->host_first != 0)
 		change->state_changed = TRUE;
 	(*change->state)->host_first = 0;
-	return ret < 0 ? -1 : change->state_changed;
+	if (ret < 0 || !change->state_changed)
+		return ret < 0 ? -1 : 0;
+	return decide_new(ctx, change, error_r);
 }
 
 /* TRUE: the login has to be refused. */

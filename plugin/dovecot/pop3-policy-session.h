@@ -122,6 +122,12 @@ const char *pop3_policy_decide(struct pop3_policy_session *session);
 /* New messages are about to be shown: stores ledger and mark, within the
    deadline. Failure is logged, and caught up at close. */
 void pop3_policy_store_new(struct pop3_policy_session *session);
+/* The same as a part of CHANGE, which stores something before +OK anyway. 0, or
+   -1 and *error_r. */
+int pop3_policy_store_new_with(struct pop3_policy_session *session,
+			       const struct pop3_policy_deadline *deadline,
+			       struct pop3_policy_change *change,
+			       const char **error_r);
 /* The client is gone: merge and commit, removal, events. */
 void pop3_policy_close(struct pop3_policy_session *session);
 

@@ -1,0 +1,70 @@
+# Copyright (c) 2026 dovecot-pop3-policy authors
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# What a session writes: each commit is a round trip, each key a row.
+
+from fakedict import COMMIT
+from policytest import PolicyTest
+from testcase import FORMATS, each, message
+from uidlformats import BY_GUID
+
+REMOVAL = {"pop3_policy_removal": "yes", "pop3_policy_keep_retrieved": "1d",
+           "pop3_policy_dict_timeout": "10s"}
+POLICIES = {"pin": {}, "guid": {"pop3_policy_uidl": "guid"},
+            "by format": {}}
+
+
+class Commits(PolicyTest):
+    def start(self, policy, **options):
+        """Ten messages, and a session that downloaded them."""
+        server, fake = self.faked(
+            messages=10, faketime=True,
+            settings={**REMOVAL, **POLICIES[policy]},
+            config=BY_GUID if policy == "by format" else "", **options)
+        self.download(server, 1)
+        return server, fake
+
+    def download(self, server, first):
+        self.session(server, *["RETR %d" % number for number in
+                               range(first, first + 10)], "NOOP")
+
+    def commits(self, fake):
+        """The keys of each commit since the last call."""
+        found = [keys for operation, _, keys in fake.seen
+                 if operation == COMMIT]
+        fake.seen.clear()
+        return found
+
+    def deliver_ten(self, server):
+        server.deliver("alice", *map(message, range(101, 111)))
+
+    @each(format=FORMATS, policy=tuple(POLICIES))
+    def test_session_with_ten_new_messages(self, format, policy):
+        server, fake = self.start(policy, format=format)
+        self.deliver_ten(server)
+        self.commits(fake)
+        self.download(server, 11)
+        commits = self.commits(fake)
+        self.assertLessEqual(len(commits), 2, commits)
+        self.assertLessEqual(max(map(len, commits)), 3, commits)
+
+    @each(policy=tuple(POLICIES))
+    def test_session_with_ten_new_messages_that_removes_some(self, policy):
+        server, fake = self.start(policy)
+        server.set_time("+40d")
+        self.deliver_ten(server)
+        self.commits(fake)
+        self.download(server, 11)
+        commits = self.commits(fake)
+        self.assertEqual(self.mails(server), 10)
+        self.assertLessEqual(len(commits), 3, commits)
+        # the day and the month that ended are filed
+        sizes = sorted(map(len, commits))
+        self.assertLessEqual(sizes[-1], 5, commits)
+        self.assertLessEqual(sizes[-2], 3, commits)
+
+    def test_session_without_new_mail(self):
+        server, fake = self.start("pin")
+        self.commits(fake)
+        self.session(server)
+        self.assertEqual(self.commits(fake), [["usage/now"]])
