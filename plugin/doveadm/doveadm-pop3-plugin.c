@@ -48,9 +48,9 @@ static int doveadm_pop3_is_off(struct doveadm_mail_cmd_context *ctx,
 	return -1;
 }
 
-int doveadm_pop3_open(struct doveadm_mail_cmd_context *ctx,
-		      struct mail_user *user,
-		      struct pop3_policy_maildrop **md_r)
+int doveadm_pop3_open_dict(struct doveadm_mail_cmd_context *ctx,
+			   struct mail_user *user,
+			   struct pop3_policy_maildrop **md_r)
 {
 	struct pop3_policy_maildrop *md = NULL;
 	const char *error;
@@ -67,12 +67,23 @@ int doveadm_pop3_open(struct doveadm_mail_cmd_context *ctx,
 		ctx->exit_code = EX_CONFIG;
 		return -1;
 	}
-	if (pop3_policy_maildrop_files(md, &error) < 0) {
-		pop3_policy_maildrop_deinit(&md);
-		return doveadm_pop3_fail(ctx, user, MAIL_ERROR_TEMP, error);
-	}
 	*md_r = md;
 	return 1;
+}
+
+int doveadm_pop3_open(struct doveadm_mail_cmd_context *ctx,
+		      struct mail_user *user,
+		      struct pop3_policy_maildrop **md_r)
+{
+	const char *error;
+	int ret;
+
+	ret = doveadm_pop3_open_dict(ctx, user, md_r);
+	if (ret > 0 && pop3_policy_maildrop_files(*md_r, &error) < 0) {
+		pop3_policy_maildrop_deinit(md_r);
+		return doveadm_pop3_fail(ctx, user, MAIL_ERROR_TEMP, error);
+	}
+	return ret;
 }
 
 int doveadm_pop3_load(struct doveadm_mail_cmd_context *ctx,

@@ -40,8 +40,13 @@ int doveadm_pop3_fail(struct doveadm_mail_cmd_context *ctx,
 		      struct mail_user *user, enum mail_error error,
 		      const char *text);
 
-/* Opens USER's dicts and files. Returns 1, 0 if the plugin is off for this one
-   of many users (told), -1 after doveadm_pop3_fail(). */
+/* Opens USER's dicts. Returns 1, 0 if the plugin is off for this one of many
+   users (told), -1 after doveadm_pop3_fail(). */
+int doveadm_pop3_open_dict(struct doveadm_mail_cmd_context *ctx,
+			   struct mail_user *user,
+			   struct pop3_policy_maildrop **md_r);
+
+/* The same with the files beside INBOX. */
 int doveadm_pop3_open(struct doveadm_mail_cmd_context *ctx,
 		      struct mail_user *user,
 		      struct pop3_policy_maildrop **md_r);

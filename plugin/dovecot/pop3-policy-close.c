@@ -382,11 +382,6 @@ static void close_merge(struct pop3_policy_session *session,
 	}
 }
 
-static bool close_removal_stop(void *context ATTR_UNUSED)
-{
-	return master_service_is_killed(master_service);
-}
-
 /* Retention, if it is due and nobody else looks. */
 static void close_remove(struct pop3_policy_session *session,
 			 const struct pp_state *state)
@@ -396,8 +391,6 @@ static void close_remove(struct pop3_policy_session *session,
 		.id = session->id,
 		.now = ioloop_time,
 		.budget_msecs = CLOSE_REMOVAL_MSECS,
-		.stop = close_removal_stop,
-		.dry_run = session->set->removal == POP3_POLICY_REMOVAL_DRY_RUN,
 	};
 	struct pop3_policy_removal_result result;
 	const char *error;
@@ -408,8 +401,8 @@ static void close_remove(struct pop3_policy_session *session,
 		return;
 	if (pop3_policy_removal_run(session->md, &params, &result,
 				    &error) < 0) {
-		e_error(session->event, "Removal stopped: %s (tried again at "
-			"the next session's end)", error);
+		e_error(session->event, "Removal stopped: %s (what is due "
+			"stays until a later pass)", error);
 	}
 }
 

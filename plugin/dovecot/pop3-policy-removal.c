@@ -6,44 +6,14 @@
    session did between two batches is known to the second one, and whatever
    stops a pass stops it between two complete steps. */
 #include "pop3-policy-compat.h"
+#include "lib-signals.h"
 #include "mail-storage.h"
 #include "mail-user.h"
+#include "master-service.h"
 #include "pop3-policy-event.h"
 #include "pop3-policy-judge.h"
 #include "pop3-policy-mailbox.h"
-#include "pop3-policy-removal.h"
-
-struct removal_gone {
-	struct pp_verdict verdict;
-	char *uidl;
-};
-
-struct removal {
-	struct pop3_policy_maildrop *md;
-	const struct pop3_policy_removal_params *params;
-	struct pop3_policy_removal_result *result;
-	struct event *event;
-	struct mailbox *box;
-	struct pop3_policy_deadline end;
-
-	/* how many messages this pass may still remove; set by the first
-	   batch, so that the limit holds for all batches together */
-	uint64_t allowed;
-	unsigned int batches;
-
-	/* of the batch under way */
-	struct pp_state *state;
-	struct mailbox_transaction_context *trans;
-	GArray *verdicts;
-	GArray *gone;		/* struct removal_gone */
-	struct pp_counters counters;
-	bool usage_unreadable;
-};
-
-static struct pop3_policy_deadline removal_dict_deadline(struct removal *r)
-{
-	return pop3_policy_deadline_in(r->md->set->dict_timeout_msecs);
-}
+#include "pop3-policy-removal-private.h"
 
 static void removal_gone_clear(void *data)
 {
@@ -173,90 +143,6 @@ static int removal_expunge(struct removal *r, const char **error_r)
 	return ret;
 }
 
-static void
-removal_change_state(struct removal *r, struct pp_state *state, uint64_t due)
-{
-	GArray *uids = pop3_policy_mailbox_uids(r->box);
-	const guint32 *values = (const guint32 *)(void *)uids->data;
-	guint32 count = 0;
-	guint i;
-
-	for (i = 0; i < uids->len && values[i] <= state->mark; i++)
-		count++;
-	pp_state_prune(state, values, uids->len);
-	state->count = count;
-	state->due = due;
-	state->due_rules = pp_policy_hash(&r->md->set->policy);
-	g_array_unref(uids);
-}
-
-/* The session itself was counted under its id. A long one is cut at its end. */
-static const char *removal_usage_id(struct removal *r)
-{
-	return t_strdup_printf("removal%u/%s", r->batches, r->params->id);
-}
-
-static int
-removal_change_callback(struct pop3_policy_change *change, void *context,
-			const char **error_r)
-{
-	struct removal *r = context;
-	struct pp_state *state = *change->state;
-	uint64_t due = pp_retention_next_look(r->verdicts,
-					      &r->md->set->policy,
-					      r->params->now);
-
-	if (state == NULL) {
-		*error_r = "state: is gone";
-		return -1;
-	}
-	/* Somebody who could not get the look lock may have recovered the
-	   maildrop: then UIDs here and there are not the same messages. */
-	if (state->generation == r->state->generation &&
-	    pp_mailbox_id_equal(&state->mailbox, &r->state->mailbox) &&
-	    (!pp_counters_is_zero(&r->counters) || state->due != due ||
-	     state->due_rules != pp_policy_hash(&r->md->set->policy))) {
-		removal_change_state(r, state, due);
-		change->state_changed = TRUE;
-	}
-	if (change->usage != NULL) {
-		/* a long id is cut at its end */
-		change->usage_changed =
-			pp_usage_add(change->usage, removal_usage_id(r),
-				     &r->counters, r->params->now,
-				     change->filed);
-	}
-	r->usage_unreadable = change->usage_unreadable;
-	return change->state_changed || change->usage_changed ? 1 : 0;
-}
-
-static int removal_commit(struct removal *r, const char **error_r)
-{
-	struct pop3_policy_deadline deadline = removal_dict_deadline(r);
-	bool usage = r->md->set->usage && !r->result->dry_run &&
-		!pp_counters_is_zero(&r->counters);
-	g_autofree char *line = NULL;
-	const char *error;
-	int ret;
-
-	if (r->params->read_only)
-		return 0;
-	if (r->result->dry_run)
-		i_zero(&r->counters);
-	ret = pop3_policy_maildrop_change(r->md, &deadline, TRUE, usage,
-					  removal_change_callback, r, &error);
-	if (usage && (ret < 0 || r->usage_unreadable)) {
-		line = pp_usage_line_print(r->md->user->username,
-					   removal_usage_id(r),
-					   r->params->now, &r->counters);
-		e_error(r->event, "%s", line);
-	}
-	if (ret >= 0)
-		return 0;
-	*error_r = t_strdup_printf("Commit failed: %s", error);
-	return -1;
-}
-
 static uint64_t removal_count_going(const GArray *verdicts, bool waiting)
 {
 	const struct pp_verdict *verdict;
@@ -271,6 +157,21 @@ static uint64_t removal_count_going(const GArray *verdicts, bool waiting)
 	return count;
 }
 
+static bool removal_is_killed(struct removal *r)
+{
+	if (signal_term_counter != r->signals ||
+	    master_service_is_killed(master_service))
+		r->killed = TRUE;
+	return r->killed;
+}
+
+/* Stops before a batch: what the one before it noted was to wait a day. */
+static int removal_stop(struct removal *r, const char **error_r)
+{
+	r->result->stopped = TRUE;
+	return r->batches == 0 ? 0 : pop3_policy_removal_commit(r, error_r);
+}
+
 /* Judges and removes in the state and the mailbox as they are now. Returns 1
    if there is more to do, 0 if not, -1 and *error_r. */
 static int removal_judged(struct removal *r, const char **error_r)
@@ -278,6 +179,8 @@ static int removal_judged(struct removal *r, const char **error_r)
 	const char *error;
 	int ret;
 
+	if (removal_is_killed(r))
+		return removal_stop(r, error_r);
 	r->trans = mailbox_transaction_begin(r->box, 0, "pop3-policy removal");
 	ret = pop3_policy_judge(r->md, r->box, r->trans, r->state,
 				r->params->now, &r->verdicts,
@@ -285,13 +188,16 @@ static int removal_judged(struct removal *r, const char **error_r)
 	if (ret <= 0) {
 		r->result->changed = ret == 0;
 		mailbox_transaction_rollback(&r->trans);
-		return ret;
+		/* a search of 2.4 ends with an error then */
+		return ret < 0 && removal_is_killed(r) ?
+			removal_stop(r, error_r) : ret;
 	}
 	if (r->batches == 0)
 		r->allowed = removal_count_going(r->verdicts, FALSE);
 	r->batches++;
 	r->result->waiting = removal_count_going(r->verdicts, TRUE);
 	ret = removal_expunge(r, error_r);
+	(void)removal_is_killed(r);
 	if (r->result->clock_back) {
 		/* a due time from this clock would mean nothing */
 		return ret;
@@ -299,7 +205,7 @@ static int removal_judged(struct removal *r, const char **error_r)
 	if (!r->result->dry_run)
 		r->result->waiting = removal_count_going(r->verdicts, TRUE);
 	/* what was removed is counted in any case */
-	if (removal_commit(r, &error) < 0) {
+	if (pop3_policy_removal_commit(r, &error) < 0) {
 		*error_r = ret == 0 ? error :
 			t_strdup_printf("%s; %s", *error_r, error);
 		ret = -1;
@@ -320,7 +226,8 @@ static bool removal_is_off(const struct removal *r)
 /* The state, if there is something to do. 1, 0, or -1 and *error_r. */
 static int removal_load(struct removal *r, const char **error_r)
 {
-	struct pop3_policy_deadline deadline = removal_dict_deadline(r);
+	struct pop3_policy_deadline deadline =
+		pop3_policy_deadline_in(r->md->set->dict_timeout_msecs);
 
 	switch (pop3_policy_maildrop_load(r->md, &deadline, &r->state,
 					  error_r)) {
@@ -361,7 +268,8 @@ static void removal_batch_free(struct removal *r)
 	if (r->verdicts != NULL)
 		g_array_unref(r->verdicts);
 	r->verdicts = NULL;
-	g_array_set_size(r->gone, 0);
+	if (r->gone != NULL)
+		g_array_set_size(r->gone, 0);
 	i_zero(&r->counters);
 }
 
@@ -389,10 +297,22 @@ static int removal_batch(struct removal *r, const char **error_r)
 
 static bool removal_has_to_stop(struct removal *r)
 {
-	if (r->params->budget_msecs > 0 &&
-	    pop3_policy_deadline_left(&r->end) == 0)
-		return TRUE;
-	return r->params->stop != NULL && r->params->stop(r->params->context);
+	return r->killed || (r->params->budget_msecs > 0 &&
+			     pop3_policy_deadline_left(&r->end) == 0);
+}
+
+static void removal_log_waiting(struct removal *r)
+{
+	if (r->result->stopped) {
+		e_info(r->event, "%"PRIu64" more messages are due, and wait "
+		       "for the next pass: this process is being stopped",
+		       r->result->waiting);
+		return;
+	}
+	e_info(r->event, "%"PRIu64" more messages are due, and wait for a "
+	       "pass a day later (time was up, or "
+	       "pop3_policy_removal_limit_percent=%u)", r->result->waiting,
+	       r->md->set->policy.removal_limit_percent);
 }
 
 static int removal_batches(struct removal *r, const char **error_r)
@@ -404,13 +324,10 @@ static int removal_batches(struct removal *r, const char **error_r)
 			ret = removal_batch(r, error_r);
 		} T_END_PASS_STR_IF(ret < 0, error_r);
 	} while (ret > 0 && !removal_has_to_stop(r));
-	if (ret >= 0 && r->result->waiting > 0) {
-		e_info(r->event, "%"PRIu64" more messages are due, and wait "
-		       "for a pass a day later (time was up, or "
-		       "pop3_policy_removal_limit_percent=%u)",
-		       r->result->waiting,
-		       r->md->set->policy.removal_limit_percent);
-	}
+	if (ret > 0 && r->killed)
+		r->result->stopped = TRUE;
+	if (ret >= 0 && r->result->waiting > 0)
+		removal_log_waiting(r);
 	if (r->result->clock_back) {
 		e_warning(r->event, "The clock is behind the time of an "
 			  "earlier session: nothing is removed");
@@ -424,22 +341,18 @@ int pop3_policy_removal_run(struct pop3_policy_maildrop *md,
 			    const char **error_r)
 {
 	struct removal r = {
-		.md = md, .params = params, .result = result_r
+		.md = md, .params = params, .result = result_r,
+		.signals = signal_term_counter
 	};
 	int ret;
 
 	i_zero(result_r);
-	/* the configuration says so, but the user's own policy may differ */
-	if (removal_is_off(&r)) {
-		ret = removal_load(&r, error_r);
-		pp_state_free(r.state);
-		r.state = NULL;
-		if (ret <= 0) {
-			result_r->skipped = ret == 0;
-			return ret;
-		}
-	}
-	ret = pop3_policy_maildrop_files(md, error_r);
+	/* By one lookup it is known of most users that there is nothing to do;
+	   with the lock it is read again. */
+	ret = removal_load(&r, error_r);
+	removal_batch_free(&r);
+	if (ret > 0)
+		ret = pop3_policy_maildrop_files(md, error_r);
 	if (ret <= 0) {
 		result_r->skipped = ret == 0;
 		return ret;
@@ -449,6 +362,7 @@ int pop3_policy_removal_run(struct pop3_policy_maildrop *md,
 	g_array_set_clear_func(r.gone, removal_gone_clear);
 	r.end = pop3_policy_deadline_in(params->budget_msecs);
 	ret = removal_batches(&r, error_r);
+	result_r->opened = r.box != NULL;
 	if (r.box != NULL)
 		mailbox_free(&r.box);
 	g_array_unref(r.gone);

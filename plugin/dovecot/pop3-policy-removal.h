@@ -22,15 +22,14 @@ struct pop3_policy_removal_params {
 	uint64_t now;
 	/* stop after this; 0 = no bound */
 	unsigned int budget_msecs;
-	/* called between batches; TRUE: stop. NULL: never */
-	bool (*stop)(void *context);
-	void *context;
 };
 
 struct pop3_policy_removal_result {
 	/* not due, no rules, `removal` is `no`, or nothing was ever seen:
 	   nothing was looked at */
 	bool skipped;
+	/* INBOX was opened */
+	bool opened;
 	/* another session looks: left to that one */
 	bool busy;
 	/* INBOX is not the mailbox that the state knows: left to the next
@@ -41,6 +40,9 @@ struct pop3_policy_removal_result {
 	/* what went, or with dry_run would have gone */
 	bool dry_run;
 	uint64_t messages, bytes;
+	/* a signal asked this process to end: what is left is for the next
+	   pass */
+	bool stopped;
 	/* by rule */
 	uint64_t by_rule[PP_RULE_STAYS_NO_RULE + 1];
 	/* due, but left for a later pass, a day later: over the limit of

@@ -1,13 +1,11 @@
 /* Copyright (c) 2026 dovecot-pop3-policy authors
    SPDX-License-Identifier: LGPL-2.1-or-later
 
-   `doveadm pop3 retention ...`. */
+   `doveadm pop3 retention explain`. */
 #include "pop3-policy-compat.h"
-#include "guid.h"
 #include "mail-storage.h"
 #include "mail-user.h"
 #include "pop3-policy-judge.h"
-#include "pop3-policy-removal.h"
 #include "doveadm-pop3.h"
 
 #include <time.h>
@@ -121,109 +119,11 @@ static struct doveadm_mail_cmd_context *cmd_retention_explain_alloc(void)
 	return ctx;
 }
 
-static const char *
-run_outcome(const struct pop3_policy_maildrop *md,
-	    const struct pop3_policy_removal_result *result)
-{
-	if (result->clock_back)
-		return "clock went back";
-	if (result->changed)
-		return "another mailbox";
-	if (result->busy)
-		return "busy";
-	if (!result->skipped)
-		return result->dry_run ? "dry run" : "done";
-	if (!pp_policy_has_rules(&md->set->policy))
-		return "no rules";
-	return md->set->removal == POP3_POLICY_REMOVAL_NO ?
-		"removal is off" : "not due";
-}
-
-static bool run_stop(void *context ATTR_UNUSED)
-{
-	return doveadm_is_killed();
-}
-
-static int retention_run_md(struct doveadm_mail_cmd_context *ctx,
-			    struct mail_user *user,
-			    struct pop3_policy_maildrop *md)
-{
-	const struct pop3_policy_removal_params params = {
-		.dry_run = doveadm_pop3_option(ctx, "dry-run"),
-		.read_only = doveadm_pop3_option(ctx, "dry-run"),
-		.force = doveadm_pop3_option(ctx, "force"),
-		.by = "run",
-		.id = guid_generate(),
-		.now = time(NULL),
-		.stop = run_stop,
-	};
-	struct pop3_policy_removal_result result;
-	const char *error;
-	int ret;
-
-	ret = pop3_policy_removal_run(md, &params, &result, &error);
-	doveadm_print(ret < 0 ? "failed" : run_outcome(md, &result));
-	doveadm_print_num(result.messages);
-	doveadm_print_num(result.bytes);
-	doveadm_print_num(result.waiting);
-	if (ret < 0)
-		return doveadm_pop3_fail(ctx, user, MAIL_ERROR_TEMP, error);
-	return 0;
-}
-
-static int cmd_retention_run_run(struct doveadm_mail_cmd_context *ctx,
-				 struct mail_user *user)
-{
-	struct pop3_policy_maildrop *md;
-	int ret;
-
-	ret = doveadm_pop3_open(ctx, user, &md);
-	if (ret <= 0)
-		return ret;
-	ret = retention_run_md(ctx, user, md);
-	pop3_policy_maildrop_deinit(&md);
-	return ret;
-}
-
-POP3_POLICY_DOVEADM_INIT(cmd_retention_run_init)
-{
-	doveadm_print_header("outcome", "Outcome", 0);
-	doveadm_print_header("messages", "Messages",
-			     DOVEADM_POP3_NUMBER);
-	doveadm_print_header("bytes", "Bytes",
-			     DOVEADM_POP3_NUMBER);
-	doveadm_print_header("waiting", "Waiting",
-			     DOVEADM_POP3_NUMBER);
-}
-
-static struct doveadm_mail_cmd_context *cmd_retention_run_alloc(void)
-{
-	struct doveadm_mail_cmd_context *ctx;
-
-	ctx = doveadm_mail_cmd_alloc(struct doveadm_mail_cmd_context);
-	ctx->v.run = cmd_retention_run_run;
-	ctx->v.init = cmd_retention_run_init;
-	POP3_POLICY_DOVEADM_TAKES_OPTIONS(ctx);
-	doveadm_print_init(DOVEADM_PRINT_TYPE_TABLE);
-	return ctx;
-}
-
 struct doveadm_cmd_ver2 doveadm_cmd_pop3_retention_explain = {
 	.name = "pop3 retention explain",
 	.usage = DOVEADM_CMD_MAIL_USAGE_PREFIX,
 	.mail_cmd = cmd_retention_explain_alloc,
 DOVEADM_CMD_PARAMS_START
 DOVEADM_CMD_MAIL_COMMON
-DOVEADM_CMD_PARAMS_END
-};
-
-struct doveadm_cmd_ver2 doveadm_cmd_pop3_retention_run = {
-	.name = "pop3 retention run",
-	.usage = DOVEADM_CMD_MAIL_USAGE_PREFIX"[--dry-run] [--force]",
-	.mail_cmd = cmd_retention_run_alloc,
-DOVEADM_CMD_PARAMS_START
-DOVEADM_CMD_MAIL_COMMON
-DOVEADM_CMD_PARAM('n', "dry-run", CMD_PARAM_BOOL, 0)
-DOVEADM_CMD_PARAM('f', "force", CMD_PARAM_BOOL, 0)
 DOVEADM_CMD_PARAMS_END
 };

@@ -1,0 +1,101 @@
+/* Copyright (c) 2026 dovecot-pop3-policy authors
+   SPDX-License-Identifier: LGPL-2.1-or-later
+
+   What a removal stores: see pop3-policy-removal.h. */
+#include "pop3-policy-compat.h"
+#include "mail-user.h"
+#include "pop3-policy-mailbox.h"
+#include "pop3-policy-removal-private.h"
+
+static void
+removal_change_state(struct removal *r, struct pp_state *state, uint64_t due)
+{
+	GArray *uids = pop3_policy_mailbox_uids(r->box);
+	const guint32 *values = (const guint32 *)(void *)uids->data;
+	guint32 count = 0;
+	guint i;
+
+	for (i = 0; i < uids->len && values[i] <= state->mark; i++)
+		count++;
+	pp_state_prune(state, values, uids->len);
+	state->count = count;
+	state->due = due;
+	state->due_rules = pp_policy_hash(&r->md->set->policy);
+	g_array_unref(uids);
+}
+
+/* The session itself was counted under its id. A long one is cut at its end. */
+static const char *removal_usage_id(struct removal *r)
+{
+	return t_strdup_printf("removal%u/%s", r->batches, r->params->id);
+}
+
+/* A batch that was the last one because of a signal is gone on with as soon as
+   somebody can; whoever ran out of time or over the limit waits a day. */
+static uint64_t removal_next_look(const struct removal *r)
+{
+	if (r->killed && r->allowed > 0)
+		return 0;
+	return pp_retention_next_look(r->verdicts, &r->md->set->policy,
+				      r->params->now);
+}
+
+static int
+removal_change_callback(struct pop3_policy_change *change, void *context,
+			const char **error_r)
+{
+	struct removal *r = context;
+	struct pp_state *state = *change->state;
+	uint64_t due = removal_next_look(r);
+
+	if (state == NULL) {
+		*error_r = "state: is gone";
+		return -1;
+	}
+	/* Somebody who could not get the look lock may have recovered the
+	   maildrop: then UIDs here and there are not the same messages. */
+	if (state->generation == r->state->generation &&
+	    pp_mailbox_id_equal(&state->mailbox, &r->state->mailbox) &&
+	    (!pp_counters_is_zero(&r->counters) || state->due != due ||
+	     state->due_rules != pp_policy_hash(&r->md->set->policy))) {
+		removal_change_state(r, state, due);
+		change->state_changed = TRUE;
+	}
+	if (change->usage != NULL) {
+		/* a long id is cut at its end */
+		change->usage_changed =
+			pp_usage_add(change->usage, removal_usage_id(r),
+				     &r->counters, r->params->now,
+				     change->filed);
+	}
+	r->usage_unreadable = change->usage_unreadable;
+	return change->state_changed || change->usage_changed ? 1 : 0;
+}
+
+int pop3_policy_removal_commit(struct removal *r, const char **error_r)
+{
+	struct pop3_policy_deadline deadline =
+		pop3_policy_deadline_in(r->md->set->dict_timeout_msecs);
+	bool usage = r->md->set->usage && !r->result->dry_run &&
+		!pp_counters_is_zero(&r->counters);
+	g_autofree char *line = NULL;
+	const char *error;
+	int ret;
+
+	if (r->params->read_only)
+		return 0;
+	if (r->result->dry_run)
+		i_zero(&r->counters);
+	ret = pop3_policy_maildrop_change(r->md, &deadline, TRUE, usage,
+					  removal_change_callback, r, &error);
+	if (usage && (ret < 0 || r->usage_unreadable)) {
+		line = pp_usage_line_print(r->md->user->username,
+					   removal_usage_id(r),
+					   r->params->now, &r->counters);
+		e_error(r->event, "%s", line);
+	}
+	if (ret >= 0)
+		return 0;
+	*error_r = t_strdup_printf("Commit failed: %s", error);
+	return -1;
+}

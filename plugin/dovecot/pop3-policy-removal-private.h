@@ -1,0 +1,45 @@
+/* Copyright (c) 2026 dovecot-pop3-policy authors
+   SPDX-License-Identifier: LGPL-2.1-or-later
+
+   A removal under way, shared by its two files: the pass, and what of it is
+   stored. */
+#ifndef POP3_POLICY_REMOVAL_PRIVATE_H
+#define POP3_POLICY_REMOVAL_PRIVATE_H
+
+#include "pop3-policy-removal.h"
+
+struct removal_gone {
+	struct pp_verdict verdict;
+	char *uidl;
+};
+
+struct removal {
+	struct pop3_policy_maildrop *md;
+	const struct pop3_policy_removal_params *params;
+	struct pop3_policy_removal_result *result;
+	struct event *event;
+	struct mailbox *box;
+	struct pop3_policy_deadline end;
+
+	/* how many messages this pass may still remove; set by the first
+	   batch, so that the limit holds for all batches together */
+	uint64_t allowed;
+	unsigned int batches;
+	/* signal_term_counter at the beginning, and whether it went up */
+	unsigned int signals;
+	bool killed;
+
+	/* of the batch under way */
+	struct pp_state *state;
+	struct mailbox_transaction_context *trans;
+	GArray *verdicts;
+	GArray *gone;		/* struct removal_gone */
+	struct pp_counters counters;
+	bool usage_unreadable;
+};
+
+/* Stores what the batch removed, and when to look next. 0, or -1 and
+   *error_r. */
+int pop3_policy_removal_commit(struct removal *r, const char **error_r);
+
+#endif

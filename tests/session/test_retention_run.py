@@ -1,0 +1,183 @@
+# Copyright (c) 2026 dovecot-pop3-policy authors
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# `doveadm pop3 retention run`: whom it looks at, what it says of all of them,
+# how it is stopped and goes on.
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+
+from fakedict import ANSWER, COMMIT, LOOKUP, FakeDict
+from test_retention import ON, RetentionTest
+from testcase import FORMATS, each, message
+
+SUMMARY = re.compile(r"Retention run( \(.*?\))?: (users=.*)$", re.MULTILINE)
+ALL = {**ON, "pop3_policy_removal_limit_percent": "100"}
+
+
+def summary(text):
+    """The one line at the end, as a dict."""
+    (found,) = SUMMARY.findall(text)
+    fields = dict(field.split("=") for field in found[1].split())
+    return found[0], {name: int(value) for name, value in fields.items()}
+
+
+class Run(RetentionTest):
+    # what the run finds of each
+    outcomes = {"due": "done", "more": "done", "looks": "busy",
+                "new": "not due", "later": "not due", "broken": "failed",
+                "off": "removal is off", "none": "no rules"}
+
+    def users(self, format):
+        server = self.policy(format=format, users={
+            **{user: {} for user in self.outcomes},
+            "off": {"pop3_policy_removal": "no"},
+            "none": {"pop3_policy_keep_retrieved": "0"},
+            "more": {"pop3_policy_max_retrieved_messages": "1"}})
+        for user in self.outcomes:
+            self.fill(server, 4, user)
+            if user not in ("later", "new"):
+                self.session(server, user, retr=(1, 2, 3))
+        self.move(server, "+15d")
+        self.session(server, "later", retr=(1, 2, 3))
+        server.dict_set("broken", "state", "nonsense")
+        return server
+
+    @each(format=FORMATS)
+    def test_summary(self, format):
+        server = self.users(format)
+        looks = server.pop3("looks")
+        result = server.doveadm("-f", "json", "pop3", "retention", "run", "-A")
+        looks.quit()
+        self.assertEqual(result.returncode, 75, result.stderr)
+        self.assertEqual(
+            {row["username"]: row["outcome"]
+             for row in json.loads(result.stdout) if row["username"] != "zoe"},
+            self.outcomes)
+        size = len(message(1))
+        self.assertEqual(summary(result.stderr), ("", {
+            "users": 9, "opened": 2, "logged_in": 1, "errors": 1,
+            "messages": 6, "bytes": 6 * size, "waiting": 0,
+            "keep_retrieved": 4, "keep_unretrieved": 0, "keep_deleted": 0,
+            "max_retrieved_messages": 2, "max_retrieved_size": 0}))
+
+    def test_summary_of_a_dry_run(self):
+        server = self.users("maildir")
+        result = server.doveadm("pop3", "retention", "run", "-u", "due",
+                                "--dry-run", check=True)
+        what, fields = summary(result.stderr)
+        self.assertEqual((what, fields["messages"]), (" (dry run)", 3))
+        self.assertEqual(self.there(server, "due"), [1, 2, 3, 4])
+
+    @each(format=FORMATS)
+    def test_who_is_not_due_is_not_opened(self, format):
+        """An INBOX that cannot be opened is nobody's concern then."""
+        server = self.policy(format=format)
+        self.fill(server, 3)
+        self.session(server, retr=(1,))
+        inbox = server.inbox_dirs("alice")[0]
+        os.chown(inbox, 0, 0)
+        os.chmod(inbox, 0)
+        result = self.run_now(server, "-A")
+        self.assertEqual(summary(result.stderr)[1]["opened"], 0)
+        result = server.doveadm("pop3", "retention", "run", "-A", "--force")
+        self.assertEqual(result.returncode, 75, result.stderr)
+        self.assertEqual(summary(result.stderr)[1]["errors"], 1)
+
+    def test_progress_on_a_terminal(self):
+        server = self.users("maildir")
+        own, other = pty.openpty()
+        process = subprocess.run(
+            ["doveadm", "-c", server.config_file, "pop3", "retention", "run",
+             "-A", "--dry-run"], env=server._full_environment(),
+            stdout=subprocess.PIPE, stderr=other, check=False)
+        os.close(other)
+        text = b""
+        while True:
+            try:
+                text += os.read(own, 65536)
+            except OSError:
+                break
+        os.close(own)
+        self.assertRegex(text, rb"\d users, \d maildrops opened, \d+ messages,"
+                               rb" \d errors\x1b\[K\r")
+        # and what is no terminal has nothing of it
+        self.assertNotIn(b"\x1b", process.stdout)
+        self.assertNotIn("\x1b", self.run_now(
+            server, "-u", "later", "--force").stderr)
+
+
+class Stopped(RetentionTest):
+    def maildrop(self, format, count):
+        self.fake = FakeDict()
+        self.addCleanup(self.fake.destroy)
+        server = self.policy(format=format, dict=self.fake.setting,
+                             settings=ALL)
+        self.fill(server, count)
+        self.session(server, retr=range(1, count + 1))
+        return server
+
+    def stop_before_second_batch(self, commits, pids):
+        """Tells them to end once one looks up what to remove, after so many
+        commits."""
+        def rule(operation, user, keys):
+            self.commits += operation == COMMIT
+            if self.commits == commits and keys == ["state"] and \
+                    operation == LOOKUP:
+                self.fake.rule = lambda *_: ANSWER
+                for pid in pids():
+                    os.kill(pid, signal.SIGTERM)
+            return ANSWER
+        self.commits = 0
+        self.fake.rule = rule
+
+    @each(format=FORMATS)
+    def test_run_goes_on_where_it_was(self, format):
+        server = self.maildrop(format, 1200)
+        self.move(server, "+15d")
+        self.stop_before_second_batch(1, lambda: [process.pid])
+        process = subprocess.Popen(
+            ["doveadm", "-c", server.config_file, "pop3", "retention", "run",
+             "-u", "alice"], env=server._full_environment(),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        out, err = [text.decode() for text in process.communicate()]
+        self.assertEqual(process.returncode, 75, err)
+        self.assertIn("stopped", out)
+        first = self.removals(err)
+        self.assertEqual([int(f["uid"]) for f in first],
+                         list(range(1, 501)))
+        what, fields = summary(err)
+        self.assertEqual(what, " (stopped)")
+        self.assertEqual((fields["messages"], fields["waiting"]), (500, 700))
+        self.assertIn("700 more messages are due, and wait for the next pass",
+                      err)
+        self.assertEqual(self.there(server), list(range(501, 1201)))
+        again = self.run_now(server, "-u", "alice")
+        self.assertEqual([int(f["uid"]) for f in self.removals(again.stderr)],
+                         list(range(501, 1201)))
+        self.assertEqual(self.there(server), [])
+        self.assertEqual(self.counted(server, "removed_count"), 1200)
+
+    @each(format=FORMATS)
+    def test_session_of_a_server_that_ends(self, format):
+        server = self.maildrop(format, 1200)
+        mark = self.move(server, "+15d")
+        client = server.pop3("alice")
+        # the first commit is the session's own
+        self.stop_before_second_batch(2, lambda: server.processes("pop3"))
+        client.quit()
+        server.wait_no_process("pop3")
+        text = self.log_of_sessions(server, mark)
+        self.assertEqual([int(f["uid"]) for f in self.removals(text)],
+                         list(range(1, 501)))
+        self.assertEqual(self.there(server), list(range(501, 1201)))
+        # the next one goes on
+        mark = server.log_mark()
+        self.session(server)
+        gone = [int(f["uid"]) for f in self.removed(server, mark)]
+        self.assertEqual(gone, list(range(501, 501 + len(gone))))
+        self.assertNotEqual(gone, [])
