@@ -40,8 +40,10 @@ void pp_adopt_clear(struct pp_adopt *adopt);
 
    BY_ORDER: once ids are done, the nth record is the nth message as long as
    their sizes (where one of them is not known: their numbers) agree and their
-   headers do not differ; and what would be ambiguous goes by order. */
-void pp_adopt_match(struct pp_adopt *adopt, gboolean by_order);
+   headers do not differ; and what would be ambiguous goes by order. BY_SIZE
+   FALSE: sizes alone are no match, headers may still be had. */
+void pp_adopt_match(struct pp_adopt *adopt, gboolean by_order,
+		    gboolean by_size);
 
 struct pp_adopt_counts {
 	/* records that have a message; of these: whose UIDL was stored, was

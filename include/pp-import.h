@@ -33,7 +33,8 @@ enum pp_import_format {
 	PP_IMPORT_OWN,
 	PP_IMPORT_COURIER,
 	PP_IMPORT_DOVECOT,
-	PP_IMPORT_LISTING
+	PP_IMPORT_LISTING,
+	PP_IMPORT_MESSAGES	/* no text: pp_import_message() */
 };
 
 #define PP_SIZE_UNKNOWN G_MAXUINT64
@@ -41,7 +42,8 @@ enum pp_import_format {
 /* A message as somebody else knew it. What is not known is NULL, 0 or
    PP_SIZE_UNKNOWN. */
 struct pp_import_record {
-	guint line;		/* where it stands in the file */
+	/* where it stands in the text; the number of the message */
+	guint line;
 	char *uidl;		/* pp_uidl_is_valid() */
 	char *id, *guid;	/* storage id, GUID */
 	guint64 size;
@@ -69,6 +71,11 @@ gboolean pp_import_push(struct pp_import *import, const char *data, gsize size,
 			GError **error);
 /* The text is at its end. */
 gboolean pp_import_end(struct pp_import *import, GError **error);
+
+/* A message that carries its UIDL, RECORD's texts are taken over. Where it has
+   none (NULL) it is counted only. Errors say "message N: ...". */
+gboolean pp_import_message(struct pp_import *import,
+			   struct pp_import_record *record, GError **error);
 
 /* The records, struct pp_import_record in the order of the text, no UIDL
    twice. Owned by IMPORT. */

@@ -256,17 +256,17 @@ static void match_in_order(struct pp_adopt *adopt)
 	}
 }
 
-void pp_adopt_match(struct pp_adopt *adopt, gboolean by_order)
+void pp_adopt_match(struct pp_adopt *adopt, gboolean by_order,
+		    gboolean by_size)
 {
 	static const struct adopt_pass ids[] = {
 		{ record_id, message_id, TRUE },
 		{ record_guid, message_guid, TRUE },
 		{ record_other, message_guid, TRUE },
-	}, others[] = {
+	}, headers[] = {
 		{ record_whole, message_whole, TRUE },
 		{ record_header, message_header, FALSE },
-		{ record_size, message_size, FALSE },
-	};
+	}, size = { record_size, message_size, FALSE };
 	guint i;
 
 	for (i = 0; i < adopt->records->len; i++) {
@@ -279,8 +279,10 @@ void pp_adopt_match(struct pp_adopt *adopt, gboolean by_order)
 		match_pass(adopt, &ids[i], by_order);
 	if (by_order)
 		match_in_order(adopt);
-	for (i = 0; i < G_N_ELEMENTS(others); i++)
-		match_pass(adopt, &others[i], by_order);
+	for (i = 0; i < G_N_ELEMENTS(headers); i++)
+		match_pass(adopt, &headers[i], by_order);
+	if (by_size)
+		match_pass(adopt, &size, by_order);
 }
 
 void pp_adopt_init(struct pp_adopt *adopt, const GArray *records,

@@ -252,6 +252,11 @@ gboolean pp_import_dovecot_line(struct pp_import *import, char *line,
 		pp_import_record_clear(&record);
 		return TRUE;
 	}
+	/* P without a value: the base file name */
+	if (*record.uidl == '\0') {
+		g_free(record.uidl);
+		record.uidl = g_strdup(name);
+	}
 	record.id = g_strdup(name);
 	return pp_import_add(import, &record, error);
 }

@@ -18,8 +18,9 @@ gboolean pp_import_fail(struct pp_import *import, gint code, GError **error,
 	va_start(args, format);
 	text = g_strdup_vprintf(format, args);
 	va_end(args);
-	g_set_error(error, PP_ERROR, code, "line %u: %s", import->line_no,
-		    text);
+	g_set_error(error, PP_ERROR, code, "%s %u: %s",
+		    import->format == PP_IMPORT_MESSAGES ? "message" : "line",
+		    import->line_no, text);
 	return FALSE;
 }
 
@@ -93,8 +94,9 @@ static gboolean import_check(struct pp_import *import, const char *uidl,
 	}
 	if (g_hash_table_lookup_extended(import->uidls, uidl, NULL, &line)) {
 		return pp_import_fail(import, PP_ERROR_SYNTAX, error,
-			"UIDL %s is there twice, first in line %u", uidl,
-			GPOINTER_TO_UINT(line));
+			"UIDL %s is there twice, first in %s %u", uidl,
+			import->format == PP_IMPORT_MESSAGES ? "message" :
+			"line", GPOINTER_TO_UINT(line));
 	}
 	if (import->records->len >= PP_IMPORT_MESSAGES_MAX) {
 		return pp_import_fail(import, PP_ERROR_LIMIT, error,
@@ -113,6 +115,17 @@ gboolean pp_import_add(struct pp_import *import,
 	g_hash_table_insert(import->uidls, record->uidl,
 			    GUINT_TO_POINTER(record->line));
 	g_array_append_vals(import->records, record, 1);
+	return TRUE;
+}
+
+gboolean pp_import_message(struct pp_import *import,
+			   struct pp_import_record *record, GError **error)
+{
+	record->line = ++import->line_no;
+	if (record->uidl != NULL)
+		return pp_import_add(import, record, error);
+	import->without++;
+	pp_import_record_clear(record);
 	return TRUE;
 }
 
@@ -140,6 +153,8 @@ static gboolean import_dispatch(struct pp_import *import, char *line,
 		return pp_import_courier_line(import, line, error);
 	case PP_IMPORT_DOVECOT:
 		return pp_import_dovecot_line(import, line, error);
+	case PP_IMPORT_MESSAGES:
+		g_assert_not_reached();
 	case PP_IMPORT_AUTO:
 	case PP_IMPORT_LISTING:
 		break;
@@ -218,6 +233,7 @@ gboolean pp_import_end(struct pp_import *import, GError **error)
 	case PP_IMPORT_AUTO:
 	case PP_IMPORT_COURIER:
 	case PP_IMPORT_DOVECOT:
+	case PP_IMPORT_MESSAGES:
 		break;
 	}
 	if (import->line_no > 0)

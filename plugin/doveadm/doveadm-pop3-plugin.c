@@ -188,6 +188,10 @@ bool doveadm_pop3_option(struct doveadm_mail_cmd_context *ctx,
 void doveadm_pop3_policy_plugin_init(struct module *module ATTR_UNUSED)
 {
 	doveadm_cmd_register_ver2(&doveadm_cmd_pop3_uidl_list);
+	doveadm_cmd_register_ver2(&doveadm_cmd_pop3_uidl_export);
+	doveadm_cmd_register_ver2(&doveadm_cmd_pop3_uidl_import);
+	doveadm_cmd_register_ver2(&doveadm_cmd_pop3_uidl_verify);
+	doveadm_cmd_register_ver2(&doveadm_cmd_pop3_uidl_repair);
 	doveadm_cmd_register_ver2(&doveadm_cmd_pop3_retention_explain);
 	doveadm_cmd_register_ver2(&doveadm_cmd_pop3_retention_run);
 	doveadm_cmd_register_ver2(&doveadm_cmd_pop3_retention_restore);

@@ -21,6 +21,10 @@ struct mailbox_transaction_context;
 	 DOVEADM_PRINT_HEADER_FLAG_NUMBER)
 
 extern struct doveadm_cmd_ver2 doveadm_cmd_pop3_uidl_list;
+extern struct doveadm_cmd_ver2 doveadm_cmd_pop3_uidl_export;
+extern struct doveadm_cmd_ver2 doveadm_cmd_pop3_uidl_import;
+extern struct doveadm_cmd_ver2 doveadm_cmd_pop3_uidl_repair;
+extern struct doveadm_cmd_ver2 doveadm_cmd_pop3_uidl_verify;
 extern struct doveadm_cmd_ver2 doveadm_cmd_pop3_retention_explain;
 extern struct doveadm_cmd_ver2 doveadm_cmd_pop3_retention_run;
 extern struct doveadm_cmd_ver2 doveadm_cmd_pop3_retention_restore;

@@ -215,3 +215,25 @@ GArray *pop3_policy_book_read(struct pop3_policy_maildrop *md,
 	pool_unref(&pool);
 	return entries;
 }
+
+int pop3_policy_book_fill_headers(struct pop3_policy_maildrop *md,
+				  const struct pop3_policy_deadline *deadline,
+				  struct pop3_policy_change *change,
+				  const GArray *headers, const char **error_r)
+{
+	unsigned int left_out;
+	g_autoptr(GArray) entries =
+		pop3_policy_book_read(md, deadline, *change->state, &left_out,
+				      error_r);
+
+	if (entries == NULL)
+		return -1;
+	/* what cannot be read is not overwritten */
+	if (left_out > 0) {
+		*error_r = "parts of the ledger cannot be read";
+		return -1;
+	}
+	if (book_merge_headers(entries, headers))
+		book_write(change, 0, entries);
+	return 0;
+}

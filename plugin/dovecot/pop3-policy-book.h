@@ -26,6 +26,11 @@ int pop3_policy_book_note_headers(struct pop3_policy_maildrop *md,
 				  const struct pop3_policy_deadline *deadline,
 				  struct pop3_policy_change *change,
 				  const GArray *headers, const char **error_r);
+/* The same for any number of messages: the whole ledger is written anew. */
+int pop3_policy_book_fill_headers(struct pop3_policy_maildrop *md,
+				  const struct pop3_policy_deadline *deadline,
+				  struct pop3_policy_change *change,
+				  const GArray *headers, const char **error_r);
 /* Reads the whole ledger of STATE. Chunks that are missing, damaged or of
    another mailbox are left out and counted. NULL and *error_r if the dict
    failed; g_array_unref(). */

@@ -10,6 +10,7 @@
 #include "master-service.h"
 #include "pop3-policy-book.h"
 #include "pop3-policy-event.h"
+#include "pop3-policy-header.h"
 #include "pop3-policy-mailbox.h"
 #include "pop3-policy-removal.h"
 #include "pop3-policy-session.h"

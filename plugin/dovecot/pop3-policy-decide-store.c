@@ -127,9 +127,10 @@ static bool decide_guard(struct pop3_policy_decide *ctx,
 		"The mailbox is another one than the state knows: of %u shown "
 		"messages %u are recognised, %u are gone or cannot be; %s",
 		old->count, recovery->recognised, recovery->lost, refuses ?
-		"login refused, nothing is removed. Bring the mail back "
-		"(mount, doveadm force-resync, restore); where it is rightly "
-		"gone, doveadm pop3 state delete" :
+		t_strdup_printf("login refused, nothing is removed. Bring the "
+			"mail back (mount, restore) and try doveadm pop3 uidl "
+			"repair -u %s; where it is rightly gone, the same with "
+			"--accept-loss", session->user->username) :
 		"the session goes on, since pop3_policy_uidl_guard is log");
 	pop3_policy_event_guard(session->event, old->count,
 				recovery->recognised, recovery->lost, refuses,

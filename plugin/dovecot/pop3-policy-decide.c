@@ -127,6 +127,7 @@ decide_refusal(struct pop3_policy_session *session, enum pp_refusal why,
 	       const char *error)
 {
 	const char *reason = "", *message = "";
+	const char *user = session->user->username;
 
 	switch (why) {
 	case PP_REFUSAL_NONE:
@@ -137,7 +138,7 @@ decide_refusal(struct pop3_policy_session *session, enum pp_refusal why,
 			"The stored value cannot be read: priv/pop3-policy/%s "
 			"(nothing is overwritten or removed; restore the key "
 			"from a backup, or give it up with doveadm pop3 state "
-			"delete)", error);
+			"delete -u %s)", error, user);
 		break;
 	case PP_REFUSAL_UNREACHABLE:
 		reason = "unreachable";
@@ -148,16 +149,20 @@ decide_refusal(struct pop3_policy_session *session, enum pp_refusal why,
 		break;
 	case PP_REFUSAL_LOST:
 		reason = "lost";
-		message = "The dict has no state, but the witness beside the "
-			"mailbox says that there was one (restore the dict; "
-			"where the account was made anew, doveadm pop3 state "
-			"delete)";
+		message = t_strdup_printf(
+			"The dict has no state, but the witness beside the "
+			"mailbox says that there was one (restore the dict; or "
+			"accept the loss with doveadm pop3 uidl repair -u %s "
+			"--accept-loss; where the account was made anew, "
+			"doveadm pop3 state delete -u %s)", user, user);
 		break;
 	case PP_REFUSAL_OLDER:
 		reason = "older";
-		message = "The dict is an older copy than the witness beside "
-			"the mailbox knows (restore the newer one, or give it "
-			"up with doveadm pop3 state delete)";
+		message = t_strdup_printf(
+			"The dict is an older copy than the witness beside "
+			"the mailbox knows (restore the newer one, or accept "
+			"the loss with doveadm pop3 uidl repair -u %s "
+			"--accept-loss)", user);
 		break;
 	}
 	if (why == PP_REFUSAL_LOST || why == PP_REFUSAL_OLDER) {

@@ -4,17 +4,12 @@
    See pop3-policy-mailbox.h. */
 #include "pop3-policy-compat.h"
 #include "array.h"
-#include "str.h"
 #include "mail-index.h"
 #include "mail-search-build.h"
 #include "mail-storage-private.h"
+#include "pop3-policy-header.h"
 #include "pop3-policy-mailbox.h"
 #include "pp-doc.h"
-
-/* Headers that neither a delivery nor a copy adds, drops or rewrites. */
-static const char *const stable_headers[] = {
-	"Message-ID", "Date", "From", "To", "Subject", NULL
-};
 
 /* The plugin and the doveadm module share no symbols, but the mailbox. */
 #define MAILBOX_HOST_FIELD "pop3_policy_host_uidls"
@@ -153,24 +148,6 @@ int pop3_policy_mail_identity(struct mail *mail,
 	else if (strcmp(storage_id, guid) != 0)
 		identity_r->guid = pp_hash64(guid, strlen(guid));
 	return 0;
-}
-
-guint64 pop3_policy_mail_header_hash(struct mail *mail)
-{
-	const char *value;
-	bool any = FALSE;
-	string_t *str = t_str_new(256);
-	unsigned int i;
-
-	for (i = 0; stable_headers[i] != NULL; i++) {
-		if (mail_get_first_header(mail, stable_headers[i],
-					  &value) > 0) {
-			str_append(str, value);
-			any = TRUE;
-		}
-		str_append_c(str, '\n');
-	}
-	return any ? pp_hash64(str_data(str), str_len(str)) : 0;
 }
 
 static struct mail_search_context *

@@ -43,8 +43,6 @@ guint32 pop3_policy_mailbox_count_upto(struct mailbox *box, guint32 uid);
    (then identity_r has the UID only). */
 int pop3_policy_mail_identity(struct mail *mail,
 			      struct pp_identity *identity_r);
-/* The hash of stable headers, or 0. Reads the mail's header. */
-guint64 pop3_policy_mail_header_hash(struct mail *mail);
 
 /* Appends the identities of all messages with UID >= FIRST to ENTRIES (struct
    pp_identity), with header hashes if HEADERS. Returns 1 if all, 0 if DEADLINE

@@ -199,6 +199,62 @@ class Bench:
         finally:
             server.destroy()
 
+    def uidls(self):
+        """Export, import and recovery of a large maildrop."""
+        count = self.scaled(MESSAGES)
+        for format in ("sdbox", "maildir"):
+            sides = self.pair(format, count)
+            try:
+                self.export_and_import(sides[1], format, count)
+                self.recovery(sides, format, count)
+            finally:
+                end(sides)
+
+    def export_and_import(self, server, format, count):
+        listing(server)
+        with Timer() as timer:
+            text = uidl_command(server, "export")
+        self.print_row("export of %d, %s" % (count, format), None,
+                       1e3 * timer.wall, "ms", None, 1e3 * timer.wall, None)
+        lines = text.splitlines()
+        assert len(lines) == count + 2
+        for number in range(1, count + 1):
+            words = lines[number].split()
+            words[1] = "imported-%d" % number
+            lines[number] = " ".join(words)
+        path = server.path("uidls")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("\n".join(lines) + "\n")
+        with Timer() as timer:
+            uidl_command(server, "import", "--force", path)
+        self.print_row("import of %d, %s" % (count, format), None,
+                       1e3 * timer.wall, "ms", None, 1e3 * timer.wall, 10000)
+        assert listing(server)[-1] == "imported-%d" % count
+
+    def recovery(self, sides, format, count):
+        """A login that finds another UIDVALIDITY; the host lists GUIDs. And
+        the most memory that this session had, and the next one."""
+        rounds, memory = [[], []], []
+        for number in range(5):
+            with Timer() as timer:
+                sides[0].doveadm("fetch", "-u", USER, "guid", "all",
+                                 check=True)
+            rounds[0].append(timer.wall)
+            sides[1].doveadm("mailbox", "update", "--uid-validity",
+                             str(2000000000 + number), "-u", USER, "INBOX",
+                             check=True)
+            # none that recovered before
+            sides[1].restart()
+            wall, most = login(sides[1])
+            sides[1].restart()
+            rounds[1].append(wall)
+            memory.append((most - login(sides[1])[1]) / count)
+        self.row("recovery of %d, %s: fetch guid, login" % (count, format),
+                 rounds, 3)
+        most = statistics.median(memory)
+        self.print_row("its memory a message, %s" % format, None, most,
+                       "bytes", None, most, 200)
+
     def state_row(self, server, name):
         size = len(server.dict_get(USER, "state"))
         chunks = [server.dict_get(USER, "uidl/%d" % n) for n in range(4)]
@@ -221,6 +277,24 @@ class Bench:
                 client.multi(b"RETR %d" % message)
             client.quit()
             client.wait_end()
+
+
+def uidl_command(server, *args):
+    return server.doveadm("pop3", "uidl", *args, "-u", USER,
+                          check=True).stdout
+
+
+def login(server):
+    """Seconds until +OK, and the most memory that the process had by then."""
+    with Timer() as timer:
+        client = Client(server.pop3_port).login(USER)
+    (pid,) = server.processes("pop3")
+    with open("/proc/%d/status" % pid, encoding="ascii") as file:
+        most = next(int(line.split()[1]) * 1024 for line in file
+                    if line.startswith("VmHWM:"))
+    client.quit()
+    client.wait_end()
+    return timer.wall, most
 
 
 def column(results, index):
@@ -341,7 +415,7 @@ def first_sight(server):
     return timer.wall, whole.cpu
 
 
-NAMES = ("uidl", "poll", "retr", "state", "first")
+NAMES = ("uidl", "poll", "retr", "state", "first", "uidls")
 
 
 def main():

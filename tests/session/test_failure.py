@@ -423,7 +423,9 @@ class LostState(PolicyTest):
         self.assert_refused(server)
         errors = plugin_errors(server, mark)
         self.assertEqual(len(errors), 1, errors)
-        self.assertIn("state delete", errors[0])
+        self.assertIn("doveadm pop3 uidl repair -u alice --accept-loss;",
+                      errors[0])
+        self.assertIn("doveadm pop3 state delete -u alice)", errors[0])
         self.assertEqual(self.witness(server), witness)
         self.assertEqual(server.dict_get("alice", "state"), None)
 
@@ -457,7 +459,8 @@ class LostState(PolicyTest):
         shutil.copyfile(server.path("old"), server.dict_file("alice"))
         mark = server.log_mark()
         self.assert_refused(server)
-        self.assertIn("older copy", plugin_errors(server, mark)[0])
+        self.assertRegex(plugin_errors(server, mark)[0], r"older copy .* "
+                         r"uidl repair -u alice --accept-loss\)$")
         shutil.copyfile(server.path("new"), server.dict_file("alice"))
         self.assertEqual(self.session(server), before)
 

@@ -167,7 +167,7 @@ static void test_match(void)
 		for (gboolean by_order = FALSE; by_order <= TRUE; by_order++) {
 			g_autofree char *found = NULL;
 
-			pp_adopt_match(&adopt, by_order);
+			pp_adopt_match(&adopt, by_order, TRUE);
 			found = match_print(&adopt);
 			g_assert_cmpstr(found, ==, by_order ?
 					matches[i].by_order :
@@ -175,6 +175,24 @@ static void test_match(void)
 		}
 		pp_adopt_clear(&adopt);
 	}
+}
+
+/* While headers may still be had, sizes alone say nothing. */
+static void test_sizes_alone(void)
+{
+	static const struct side sides[] = {
+		{ "a", 1, NULL, NULL, 0, 7 }, { 0 }
+	};
+	g_autoptr(GArray) records = records_new(sides);
+	g_autoptr(GArray) messages = messages_new(sides);
+	struct pp_adopt adopt;
+
+	pp_adopt_init(&adopt, records, messages);
+	pp_adopt_match(&adopt, FALSE, FALSE);
+	g_assert_cmpuint(adopt.message_of[0], ==, PP_ADOPT_NONE);
+	pp_adopt_match(&adopt, FALSE, TRUE);
+	g_assert_cmpuint(adopt.message_of[0], ==, 0);
+	pp_adopt_clear(&adopt);
 }
 
 #define RULE(uid) uid "000003e8"
@@ -273,7 +291,7 @@ static void test_apply(void)
 			}
 		}
 		pp_adopt_init(&adopt, records, messages);
-		pp_adopt_match(&adopt, FALSE);
+		pp_adopt_match(&adopt, FALSE, TRUE);
 		if (!pp_adopt_apply(&adopt, state, applies[i].shown, 4,
 				    applies[i].force, &counts, &error))
 			g_assert_error(error, PP_ERROR, PP_ERROR_SYNTAX);
@@ -293,6 +311,7 @@ int main(int argc, char *argv[])
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/adopt/match", test_match);
+	g_test_add_func("/adopt/sizes-alone", test_sizes_alone);
 	g_test_add_func("/adopt/apply", test_apply);
 	return g_test_run();
 }

@@ -84,6 +84,8 @@ static const struct {
 	{ "dovecot-uidlist", DOVECOT
 	  "1 W100 Pone :1.M1.host\n2 :2.M2\n3 Gguid Pthree W5 :a b:2,S\n",
 	  "2 one 100 1.M1.host - 0;4 three 5 a b guid 0;without 1" },
+	{ "dovecot-uidlist, the file name is the UIDL", DOVECOT
+	  "1 P :1.M1.host:2,S\n", "2 1.M1.host -1 1.M1.host - 0;" },
 	{ "UIDL alone", "1 one\n2 two\n", "1 one -1 - - 0;2 two -1 - - 0;" },
 	{ "UIDL with sizes", "+OK\r\n1 one 17\r\n2 two 0\r\n.\r\n",
 	  "2 one 17 - - 0;3 two 0 - - 0;" },
@@ -172,7 +174,7 @@ static const struct {
 	  PP_ERROR_SYNTAX },
 	{ "uidlist, no name", DOVECOT"1 Pa\n", "line 2:", PP_ERROR_SYNTAX },
 	{ "uidlist, no UID", DOVECOT"x Pa :y\n", "line 2:", PP_ERROR_SYNTAX },
-	{ "uidlist, illegal", DOVECOT"1 P :y\n", "line 2: not a UIDL",
+	{ "uidlist, illegal", DOVECOT"1 P\x7f :y\n", "line 2: not a UIDL",
 	  PP_ERROR_SYNTAX },
 	{ "listing, no UIDL", "1\n", "line 1:", PP_ERROR_SYNTAX },
 	{ "listing, no number", "one 1\n", "line 1:", PP_ERROR_SYNTAX },
@@ -251,6 +253,29 @@ static void test_long_lines(void)
 	pp_import_free(import);
 }
 
+static void test_messages(void)
+{
+	static const char *const uidls[] = { "a", NULL, "b", "a" };
+	struct pp_import *import = pp_import_new(PP_IMPORT_MESSAGES, NULL,
+						 NULL);
+	g_autoptr(GError) error = NULL;
+	g_autofree char *printed = NULL;
+
+	for (guint i = 0; i < G_N_ELEMENTS(uidls) && error == NULL; i++) {
+		struct pp_import_record record = {
+			.uidl = g_strdup(uidls[i]), .size = i
+		};
+
+		pp_import_message(import, &record, &error);
+	}
+	g_assert_error(error, PP_ERROR, PP_ERROR_SYNTAX);
+	g_assert_cmpstr(error->message, ==, "message 4: UIDL a is there twice, "
+			"first in message 1");
+	printed = import_print(import);
+	g_assert_cmpstr(printed, ==, "1 a 0 - - 0;3 b 2 - - 0;without 1");
+	pp_import_free(import);
+}
+
 static void test_export(void)
 {
 	struct pp_import_record records[] = {
@@ -287,6 +312,7 @@ int main(int argc, char *argv[])
 	g_test_add_func("/import/bad", test_bad);
 	g_test_add_func("/import/large", test_large);
 	g_test_add_func("/import/long-lines", test_long_lines);
+	g_test_add_func("/import/messages", test_messages);
 	g_test_add_func("/import/export", test_export);
 	return g_test_run();
 }
