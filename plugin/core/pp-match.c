@@ -75,7 +75,9 @@ static GArray *collect_old(const struct pp_state *old, const GArray *ledger,
 			   const GArray *messages,
 			   const struct pp_mailbox_now *mailbox)
 {
-	GArray *entries = g_array_new(FALSE, FALSE, sizeof(struct pp_identity));
+	GArray *entries = g_array_sized_new(FALSE, FALSE,
+		sizeof(struct pp_identity),
+		(ledger != NULL ? ledger->len : 0) + old->shown_count);
 
 	for (guint i = 0; ledger != NULL && i < ledger->len; i++) {
 		const struct pp_identity *entry = identity_at(ledger, i);
@@ -210,10 +212,11 @@ static void match_group(struct pp_match *match, const GArray *a, guint o,
 static void match_by(struct pp_match *match,
 		     guint64 (*key_of)(const struct pp_identity *))
 {
-	g_autoptr(GArray) a = g_array_new(FALSE, FALSE,
-					  sizeof(struct match_key));
-	g_autoptr(GArray) b = g_array_new(FALSE, FALSE,
-					  sizeof(struct match_key));
+	g_autoptr(GArray) a = g_array_sized_new(FALSE, FALSE,
+		sizeof(struct match_key), match->old->len - match->recognised);
+	g_autoptr(GArray) b = g_array_sized_new(FALSE, FALSE,
+		sizeof(struct match_key),
+		match->messages->len - match->recognised);
 
 	for (guint i = 0; i < match->old->len; i++) {
 		if (!match->used[i])

@@ -53,8 +53,10 @@ int pop3_policy_recover_match(struct pop3_policy_recover *recover,
 	if (ledger == NULL)
 		return -1;
 	if (recover->identities == NULL) {
-		recover->identities = g_array_new(FALSE, FALSE,
-						  sizeof(struct pp_identity));
+		recover->identities =
+			g_array_sized_new(FALSE, FALSE,
+					  sizeof(struct pp_identity),
+					  mailbox->messages);
 	}
 	if (recover_recognise(recover, old, ledger, mailbox, FALSE, recovery_r,
 			      error_r) < 0)

@@ -205,13 +205,12 @@ class Bench:
         for format in ("sdbox", "maildir"):
             sides = self.pair(format, count)
             try:
-                self.export_and_import(sides[1], format, count)
                 self.recovery(sides, format, count)
+                self.export_and_import(sides[1], format, count)
             finally:
                 end(sides)
 
     def export_and_import(self, server, format, count):
-        listing(server)
         with Timer() as timer:
             text = uidl_command(server, "export")
         self.print_row("export of %d, %s" % (count, format), None,
@@ -235,6 +234,7 @@ class Bench:
         """A login that finds another UIDVALIDITY; the host lists GUIDs. And
         the most memory that this session had, and the next one."""
         rounds, memory = [[], []], []
+        listing(sides[1])
         for number in range(5):
             with Timer() as timer:
                 sides[0].doveadm("fetch", "-u", USER, "guid", "all",
