@@ -49,6 +49,10 @@ struct pp_counters {
 void pp_counters_add(struct pp_counters *counters,
 		     const struct pp_counters *other);
 gboolean pp_counters_is_zero(const struct pp_counters *counters);
+/* TRUE if COUNTER was not at its limit BEFORE and is AFTER. */
+gboolean pp_counters_filled(const struct pp_counters *before,
+			    const struct pp_counters *after,
+			    enum pp_counter counter);
 /* "name=value name=value ..." of those that are not 0, joined by SEPARATOR. A
    new string. */
 char *pp_counters_print(const struct pp_counters *counters, char separator);

@@ -9,12 +9,12 @@ WHERE span = 'total'
   AND last_session >= CURRENT_TIMESTAMP - INTERVAL '90' DAY
 ORDER BY last_session DESC, username;
 
--- Users who never came back: all their sessions were within a week, and the
--- last one is more than 30 days ago.
+-- Users who never came back: all their sessions were on one day, more than 30
+-- days ago.
 SELECT username, sessions, retr_count, first_session, last_session
 FROM pop3_policy_usage
 WHERE span = 'total'
-  AND last_session < first_session + INTERVAL '7' DAY
+  AND CAST(first_session AS DATE) = CAST(last_session AS DATE)
   AND last_session < CURRENT_TIMESTAMP - INTERVAL '30' DAY
 ORDER BY last_session DESC, username;
 

@@ -33,6 +33,14 @@ gboolean pp_counters_is_zero(const struct pp_counters *counters)
 	return TRUE;
 }
 
+gboolean pp_counters_filled(const struct pp_counters *before,
+			    const struct pp_counters *after,
+			    enum pp_counter counter)
+{
+	return before->value[counter] != G_MAXUINT64 &&
+		after->value[counter] == G_MAXUINT64;
+}
+
 struct pp_usage *pp_usage_new(void)
 {
 	struct pp_usage *usage = g_new0(struct pp_usage, 1);

@@ -257,7 +257,7 @@ static int cmd_usage_show_run(struct doveadm_mail_cmd_context *_ctx,
 	struct pop3_policy_maildrop *md;
 	int ret;
 
-	ret = doveadm_pop3_open(_ctx, user, &md);
+	ret = doveadm_pop3_open_dict(_ctx, user, &md);
 	if (ret <= 0)
 		return ret;
 	ret = usage_show(ctx, md);
@@ -448,6 +448,10 @@ static struct doveadm_mail_cmd_context *cmd_usage_show_alloc(void)
 	ctx->ctx.v.run = cmd_usage_show_run;
 	ctx->ctx.v.init = cmd_usage_show_init;
 	ctx->ctx.v.deinit = cmd_usage_show_deinit;
+	/* it needs the dict alone: with many users most of the time would go
+	   into their mailboxes */
+	ctx->ctx.service_flags |= MAIL_STORAGE_SERVICE_FLAG_NO_NAMESPACES |
+		MAIL_STORAGE_SERVICE_FLAG_NO_CHDIR;
 	ctx->periods = g_ptr_array_new_with_free_func(g_free);
 	ctx->rows = g_array_new(FALSE, FALSE, sizeof(struct usage_row));
 	g_array_set_clear_func(ctx->rows, usage_row_clear);

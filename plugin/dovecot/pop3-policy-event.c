@@ -3,6 +3,7 @@
 
    See pop3-policy-event.h. */
 #include "pop3-policy-compat.h"
+#include "str.h"
 #include "time-util.h"
 #include "mail-user.h"
 #include "pop3-policy-event.h"
@@ -87,6 +88,24 @@ void pop3_policy_event_session_finished(struct event *parent,
 	}
 	e_debug(event, "Session %s finished", session_id);
 	event_unref(&event);
+}
+
+void pop3_policy_event_counters_full(struct event *event,
+				     const struct pp_counters *before,
+				     const struct pp_counters *after)
+{
+	string_t *names = t_str_new(64);
+
+	for (int i = 0; i < PP_COUNTERS; i++) {
+		if (pp_counters_filled(before, after, (enum pp_counter)i))
+			str_printfa(names, " %s",
+				    pp_counter_name((enum pp_counter)i));
+	}
+	if (str_len(names) > 0) {
+		e_warning(event, "pop3-policy: Counters have reached their "
+			  "limit and stay there:%s (doveadm pop3 usage reset "
+			  "begins anew)", str_c(names));
+	}
 }
 
 void pop3_policy_event_login_refused(struct event *parent, const char *reason,

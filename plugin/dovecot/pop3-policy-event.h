@@ -27,6 +27,11 @@ void pop3_policy_event_removed(struct event *event, const char *by,
 void pop3_policy_event_session_finished(struct event *event,
 					const char *session_id,
 					const struct pp_counters *counters);
+/* The line about those counters that reached their limit between BEFORE and
+   AFTER, if there are any. */
+void pop3_policy_event_counters_full(struct event *event,
+				     const struct pp_counters *before,
+				     const struct pp_counters *after);
 /* REASON: "damaged", "unreachable", "mailbox", "lost", "older", "guard",
    "commit", "delay". The line is MESSAGE; NULL: another event has it. */
 void pop3_policy_event_login_refused(struct event *event, const char *reason,

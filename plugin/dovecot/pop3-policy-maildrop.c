@@ -5,6 +5,7 @@
 #include "pop3-policy-compat.h"
 #include "array.h"
 #include "mail-user.h"
+#include "pop3-policy-event.h"
 #include "pop3-policy-maildrop.h"
 #include "pp-doc.h"
 
@@ -399,6 +400,7 @@ maildrop_change_locked(struct pop3_policy_maildrop *md,
 {
 	struct pop3_policy_change change;
 	struct pp_state *state = NULL;
+	struct pp_counters before = { 0 };
 	int ret;
 
 	i_zero(&change);
@@ -407,10 +409,15 @@ maildrop_change_locked(struct pop3_policy_maildrop *md,
 	t_array_init(&change.writes, 4);
 	ret = maildrop_read(md, deadline, want_state, want_usage, &change,
 			    error_r);
+	if (change.usage != NULL)
+		before = *pp_usage_total(change.usage);
 	if (ret == 0)
 		ret = callback(&change, context, error_r);
 	if (ret > 0)
 		ret = maildrop_commit(md, deadline, &change, error_r);
+	if (ret > 0 && change.usage != NULL)
+		pop3_policy_event_counters_full(md->user->event, &before,
+			pp_usage_total(change.usage));
 	g_array_unref(change.filed);
 	pp_usage_free(change.usage);
 	pp_state_free(state);

@@ -124,7 +124,53 @@ def add_up(counts):
     return total
 
 
+# user: days ago, and how often everything was downloaded on each
+STORY = {"again": ((3, 2), (2, 2), (1, 2), (0, 2)),
+         "gone": ((100, 1), (95, 1)),
+         "once": ((40, 1),),
+         "old": ((200, 1), (50, 1)),
+         "today": ((0, 1),)}
+
+
+def last_month():
+    """Its name, and how many sessions the story has in it."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    end = now.replace(day=1) - datetime.timedelta(days=1)
+    month = end.strftime("%Y-%m")
+    expected = {}
+    for user, days in STORY.items():
+        for ago, times in days:
+            day = now - datetime.timedelta(days=ago)
+            if day.strftime("%Y-%m") == month:
+                expected[user] = expected.get(user, 0) + times
+    return month, expected
+
+
 class UsageTest(SessionTest):
+    def tell_story(self, server):
+        """Returns what each user's client sent and was sent in a session."""
+        for user in STORY:
+            server.deliver(user, message(1, size=5000), message(2))
+        bytes_of = {}
+        for ago in sorted({ago for days in STORY.values()
+                           for ago, _ in days}, reverse=True):
+            if ago == 200:
+                # Dovecot does not like a clock that goes back
+                server.stop()
+                server.set_time("-200d")
+                server.start()
+            server.set_time("-%dd" % ago if ago else "+0")
+            for user, days in STORY.items():
+                for _ in range(dict(days).get(ago, 0)):
+                    client = Counting(server, user)
+                    client.retr(1)
+                    client.retr(2)
+                    client.quit()
+                    server.wait_no_process("pop3")
+                    bytes_of[user] = (client.counts["in_bytes"],
+                                      client.counts["out_bytes"])
+        return bytes_of
+
     def show(self, server, user, *options):
         """Period to counters, those that are not 0."""
         result = server.doveadm("-f", "json", "pop3", "usage", "show",

@@ -6,10 +6,14 @@
 import csv
 import io
 import json
+import os
 import re
+import subprocess
 
 from fakedict import ANSWER, COMMIT, FAIL, LOSE, FakeDict
-from test_usage import ALL_NAMES, NAMES, Counting, UsageTest, add_up
+from test_examples import source
+from test_usage import ALL_NAMES, NAMES, STORY, Counting, UsageTest, \
+    add_up, last_month
 from testcase import each, message
 
 MARK = "usage not stored, to be replayed: "
@@ -188,6 +192,35 @@ class Replay(Commands):
                          [("x", "added")])
 
 
+class Limits(Commands):
+    FULL = 2 ** 64 - 1
+    TOLD = "Counters have reached their limit and stay there: "
+
+    @each(dict=("file", "sqlite"))
+    def test_a_counter_at_its_limit_stays_there_and_is_told_once(self, dict):
+        server = self.dovecot(dict=dict)
+        self.deliver_some(server)
+        line = self.line("alice", "x", 2000000000, "sessions=1 in_bytes=%d "
+                         "out_bytes=%d" % (self.FULL - 1, self.FULL - 1))
+        self.assertEqual(self.replay(server, line, "-A"), [("x", "added")])
+        self.assertEqual(self.replay_errors, "")
+        for _ in range(2):
+            client = Counting(server, "alice")
+            client.retr(1)
+            client.quit()
+            server.wait_no_process("pop3")
+        for row in self.show(server, "alice").values():
+            self.assertEqual((row["in_bytes"], row["out_bytes"]),
+                             (self.FULL, self.FULL))
+            self.assertEqual((row["sessions"], row["retr_count"]), (3, 2))
+        self.assertEqual(re.findall(self.TOLD + "(.*)", server.log()), [
+            "in_bytes out_bytes (doveadm pop3 usage reset begins anew)"])
+        line = self.line("alice", "y", 2000000001, "sessions=1 dele_count=%d"
+                         % self.FULL)
+        self.assertEqual(self.replay(server, line, "-A"), [("y", "added")])
+        self.assertIn(self.TOLD + "dele_count ", self.replay_errors)
+
+
 class Reset(Commands):
     def reset(self, server, *options):
         rows = json.loads(server.doveadm(
@@ -261,6 +294,55 @@ class Keep(Commands):
                           for name, row in shown.items()},
                          {"2031-02": 5, "2031-07": 5})
         self.assertEqual(self.show(server, "alice")["total"]["top_count"], 10)
+
+
+def documented(title):
+    """The commands below that paragraph of the man page, for a shell."""
+    found = re.search(r"^%s\b(?:.*\n)*?\.Bd .*\n((?:.*\n)*?)\.Ed$"
+                      % re.escape(title), source("doc/doveadm-pop3.1"),
+                      re.MULTILINE)
+    return re.sub("^# ", "", found.group(1).replace("\\e", "\\"),
+                  flags=re.MULTILINE)
+
+
+class Questions(Commands):
+    def ask(self, server, title, old="", new=""):
+        directory = server.path("bin")
+        os.makedirs(directory, exist_ok=True)
+        server._write(directory + "/doveadm",
+                      "#!/bin/sh\nexec /usr/bin/doveadm -c %s \"$@\"\n"
+                      % server.config_file, 0o755)
+        result = subprocess.run(
+            ["sh", "-c", documented(title).replace(old, new)],
+            env={"PATH": directory + ":/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+            cwd=server.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            encoding="utf-8", check=True)
+        self.assertEqual(result.stderr, "")
+        return result.stdout
+
+    def test_as_documented(self):
+        server = self.dovecot(users=dict.fromkeys(["never", *STORY], {}),
+                              dict="sqlite", faketime=True)
+        bytes_of = self.tell_story(server)
+        self.assertEqual(
+            self.ask(server, "Users with POP3 in the last 90 days").split(),
+            ["again", "once", "old", "today"])
+        self.assertEqual(
+            self.ask(server, "Users who never came back").split(), ["once"])
+        text = self.ask(server, "Clients that download everything again")
+        self.assertRegex(text, r"\Aagain period=total ")
+        month, expected = last_month()
+        self.ask(server, "Bytes for an invoice", "2026-10", month)
+        with open(server.path("invoice.csv"), encoding="utf-8",
+                  newline="") as file:
+            rows = {row["username"]: (row["sessions"], row["in_bytes"],
+                                      row["out_bytes"])
+                    for row in csv.DictReader(file)}
+        self.assertEqual(rows, {
+            user: (str(times), str(times * bytes_of[user][0]),
+                   str(times * bytes_of[user][1]))
+            for user, times in expected.items()})
+        self.assertNotEqual(rows, {})
 
 
 class Show(Commands):

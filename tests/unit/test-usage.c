@@ -127,6 +127,20 @@ static const struct add_row add_rows[] = {
 	{ "no last one added", PP_LAST_SESSION, 10, 0, 10 }
 };
 
+static void test_filled(void)
+{
+	struct pp_counters before = { 0 }, after = { 0 };
+
+	before.value[PP_IN_BYTES] = G_MAXUINT64 - 1;
+	after.value[PP_IN_BYTES] = G_MAXUINT64;
+	before.value[PP_OUT_BYTES] = G_MAXUINT64;
+	after.value[PP_OUT_BYTES] = G_MAXUINT64;
+	for (guint i = 0; i < PP_COUNTERS; i++) {
+		g_assert_cmpint(pp_counters_filled(&before, &after, i), ==,
+				i == PP_IN_BYTES);
+	}
+}
+
 static void test_add_counters(void)
 {
 	for (guint i = 0; i < G_N_ELEMENTS(add_rows); i++) {
@@ -848,6 +862,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/usage/names", test_names);
 	g_test_add_func("/usage/add-counters", test_add_counters);
+	g_test_add_func("/usage/filled", test_filled);
 	g_test_add_func("/usage/parse-counters", test_parse_counters);
 	g_test_add_func("/usage/print-counters", test_print_counters);
 	g_test_add_func("/usage/periods", test_periods);
