@@ -105,8 +105,9 @@ static gboolean get_open(GHashTable *doc, struct pp_state *state,
 {
 	guint64 open[3];
 
+	/* without it new mail would have no UIDL */
 	if (!g_hash_table_contains(doc, "open"))
-		return TRUE;
+		return syntax_error(error, "open");
 	if (!get_numbers(doc, "open", 3, max_32_32_32, open, error))
 		return FALSE;
 	/* old UIDs above the UIDs would overflow at the open end */

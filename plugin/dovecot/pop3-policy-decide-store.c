@@ -37,21 +37,38 @@ decide_skip_lost(struct pop3_policy_decide *ctx, struct pp_state *state)
 	ctx->lost_validity = 0;
 }
 
+static void decide_sight_init(struct pop3_policy_session *session,
+			      struct pop3_policy_sight *params_r)
+{
+	i_zero(params_r);
+	params_r->box = session->client->mailbox;
+	params_r->trans = session->client->trans;
+	params_r->set = session->set;
+	params_r->event = session->event;
+	params_r->reuse_xuidl = session->client->set->pop3_reuse_xuidl;
+	params_r->shown_unstored = session->shown_unstored;
+	params_r->host_uidl = pop3_policy_mail_host_uidl;
+}
+
 int pop3_policy_decide_sight(struct pop3_policy_session *session,
 			     struct pp_state *state, bool first,
 			     const char **error_r)
 {
-	const struct pop3_policy_sight params = {
-		.box = session->client->mailbox,
-		.trans = session->client->trans,
-		.set = session->set,
-		.event = session->event,
-		.reuse_xuidl = session->client->set->pop3_reuse_xuidl,
-		.shown_unstored = session->shown_unstored,
-		.host_uidl = pop3_policy_mail_host_uidl,
-	};
+	struct pop3_policy_sight params;
 
+	decide_sight_init(session, &params);
 	return pop3_policy_sight(&params, state, first, error_r);
+}
+
+int pop3_policy_decide_needs_sight(struct pop3_policy_session *session,
+				   const char **error_r)
+{
+	struct pop3_policy_sight params;
+
+	decide_sight_init(session, &params);
+	return pop3_policy_sight_needed(&params, session->state,
+					session->state->host_first != 0,
+					error_r);
 }
 
 /* What will be shown goes with what was decided: one commit less. */

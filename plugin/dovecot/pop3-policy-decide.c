@@ -75,21 +75,16 @@ static const char *decide_first_sight(struct pop3_policy_decide *ctx)
 static const char *decide_serve(struct pop3_policy_decide *ctx)
 {
 	struct pop3_policy_session *session = ctx->session;
-	struct pp_state *copy;
 	const char *error;
-	int ret = 0;
+	int ret;
 
 	session->pinned = pop3_policy_session_pins(session);
 	if (!session->pinned || (ctx->lost_validity == 0 &&
 	    session->state->host_first == 0 &&
 	    session->highest_uid <= session->state->mark))
 		return NULL;
-	/* asked of a copy: only where there is one it is decided for good,
-	   under the write lock */
-	copy = pp_state_copy(session->state);
-	ret = pop3_policy_decide_sight(session, copy, copy->host_first != 0,
-				       &error);
-	pp_state_free(copy);
+	/* only where there is one it is decided, under the write lock */
+	ret = pop3_policy_decide_needs_sight(session, &error);
 	if (ret > 0 || (ret == 0 && (ctx->lost_validity != 0 ||
 				     session->state->host_first != 0))) {
 		ctx->action = PP_LOGIN_SERVE;

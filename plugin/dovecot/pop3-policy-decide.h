@@ -31,10 +31,12 @@ pop3_policy_session_pins(const struct pop3_policy_session *session)
 	return session->set->uidl != POP3_POLICY_UIDL_HOST;
 }
 
-/* pop3_policy_sight() for the session. */
+/* pop3_policy_sight() for the session, and pop3_policy_sight_needed(). */
 int pop3_policy_decide_sight(struct pop3_policy_session *session,
 			     struct pp_state *state, bool first,
 			     const char **error_r);
+int pop3_policy_decide_needs_sight(struct pop3_policy_session *session,
+				   const char **error_r);
 
 /* Does what ctx->action asks for: makes the first state, decides explicit
    UIDLs, or recovers, under the write lock and from what is stored by then;

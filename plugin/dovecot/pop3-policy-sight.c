@@ -25,6 +25,8 @@ struct sight {
 	struct pp_state *state;
 	uint32_t uidvalidity;
 	bool first;
+	/* only asked whether there is a text */
+	bool peek;
 	/* up to this UID messages were there when the host's UIDLs were shown,
 	   so that X-UIDL counts */
 	uint32_t there_upto;
@@ -177,18 +179,19 @@ static int sight_collect(struct sight *sight, struct mailbox *box,
 	mail_search_build_add_seqset(args, seq1, seq2);
 	ctx = mailbox_search_init(trans, args, NULL, 0, NULL);
 	mail_search_args_unref(&args);
-	while (ret == 0 && mailbox_search_next(ctx, &mail)) {
+	while (ret == 0 && !(sight->peek && sight->any) &&
+	       mailbox_search_next(ctx, &mail)) {
 		seg = pp_uidl_map_find(sight->state->map, mail->uid);
 		if (seg != NULL && seg->last != PP_UID_MAX)
 			continue;	/* decided before */
 		T_BEGIN {
 			ret = sight_text(sight, mail, &text, error_r);
-			if (ret == 0) {
+			if (ret == 0 && text != NULL)
+				sight->any = TRUE;
+			if (ret == 0 && !sight->peek) {
 				entry = array_append_space(&sight->entries);
 				entry->uid = mail->uid;
 				entry->text = p_strdup(sight->pool, text);
-				if (text != NULL)
-					sight->any = TRUE;
 			}
 		} T_END_PASS_STR_IF(ret < 0, error_r);
 	}
@@ -324,35 +327,56 @@ static void sight_apply(struct sight *sight)
 	}
 }
 
+static void sight_init(struct sight *sight,
+		       const struct pop3_policy_sight *params,
+		       struct pp_state *state, bool first)
+{
+	struct mailbox_status status;
+	guint32 open_first;
+
+	mailbox_get_open_status(params->box, STATUS_UIDVALIDITY, &status);
+	i_zero(sight);
+	sight->params = params;
+	sight->uidvalidity = status.uidvalidity;
+	sight->state = state;
+	sight->first = first;
+	sight->by_guid = !first &&
+		params->set->uidl == POP3_POLICY_UIDL_GUID;
+	/* after `host` what it showed must be told from what the rule yields */
+	sight->rule_format = state->host_first == 0 &&
+		pop3_policy_uidl_format_is_rule(params->box);
+	if (state->host_first != 0)
+		sight->there_upto = state->mark;
+	else if (first)
+		sight->there_upto = PP_UID_MAX;
+	if (!pp_uidl_map_get_open(state->map, &open_first,
+				  &sight->open_validity))
+		i_unreached();
+	sight->format_repeats = !first && state->generation > 0 &&
+		sight_format_repeats(params->box);
+}
+
+int pop3_policy_sight_needed(const struct pop3_policy_sight *params,
+			     struct pp_state *state, bool first,
+			     const char **error_r)
+{
+	struct sight sight;
+
+	sight_init(&sight, params, state, first);
+	sight.peek = TRUE;
+	if (sight_collect(&sight, params->box, params->trans, error_r) < 0)
+		return -1;
+	return sight.any ? 1 : 0;
+}
+
 int pop3_policy_sight(const struct pop3_policy_sight *params,
 		      struct pp_state *state, bool first,
 		      const char **error_r)
 {
-	struct mailbox_status status;
 	struct sight sight;
-	guint32 open_first;
 	int ret;
 
-	mailbox_get_open_status(params->box, STATUS_UIDVALIDITY, &status);
-	i_zero(&sight);
-	sight.params = params;
-	sight.uidvalidity = status.uidvalidity;
-	sight.state = state;
-	sight.first = first;
-	sight.by_guid = !first &&
-		params->set->uidl == POP3_POLICY_UIDL_GUID;
-	/* after `host` what it showed must be told from what the rule yields */
-	sight.rule_format = state->host_first == 0 &&
-		pop3_policy_uidl_format_is_rule(params->box);
-	if (state->host_first != 0)
-		sight.there_upto = state->mark;
-	else if (first)
-		sight.there_upto = PP_UID_MAX;
-	if (!pp_uidl_map_get_open(state->map, &open_first,
-				  &sight.open_validity))
-		i_unreached();
-	sight.format_repeats = !first && state->generation > 0 &&
-		sight_format_repeats(params->box);
+	sight_init(&sight, params, state, first);
 	sight.pool = pool_alloconly_create("pop3-policy first sight", 1024);
 	i_array_init(&sight.entries, 32);
 	ret = sight_collect(&sight, params->box, params->trans, error_r);

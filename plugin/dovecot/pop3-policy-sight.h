@@ -37,6 +37,12 @@ int pop3_policy_sight(const struct pop3_policy_sight *params,
 		      struct pp_state *state, bool first,
 		      const char **error_r);
 
+/* Would it return 1? As long as no message needs a text, as most do where the
+   format is a rule's, this is all that a login with new mail costs. */
+int pop3_policy_sight_needed(const struct pop3_policy_sight *params,
+			     struct pp_state *state, bool first,
+			     const char **error_r);
+
 /* TRUE if the host's pop3_uidl_format yields what a rule does (UID and
    UIDVALIDITY as 16 hex digits). */
 bool pop3_policy_uidl_format_is_rule(struct mailbox *box);

@@ -26,6 +26,12 @@ class WellFormed(SessionTest):
         server.wait_no_process("pop3")
         return uidls
 
+    def assert_reported(self, server, count, after=0):
+        """One line, once."""
+        line = "Warning: pop3-policy: %d messages would have had" % count
+        server.wait_log(line, after=after)
+        self.assertEqual(server.log(after).count("would have had"), 1)
+
     @each(format=FORMATS)
     def test_whatever_x_uidl_headers_say(self, format):
         server = self.dovecot(format=format, plugin=False,
@@ -44,6 +50,7 @@ class WellFormed(SessionTest):
         self.assertEqual(uidls[2], "a" * 70)
         self.assertEqual(uidls[12], "0")
         self.assertEqual(self.uidls(server), uidls)
+        self.assert_reported(server, 9)
         server.remove_indexes("alice")
         self.assertEqual(self.uidls(server), uidls)
 
@@ -63,3 +70,15 @@ class WellFormed(SessionTest):
             self.assertRegex(uidl, LEGAL)
         self.assertIn("1700000001.short.host", uidls.values())
         self.assertEqual(self.uidls(server), uidls)
+        self.assert_reported(server, 3)
+        # and of new mail
+        mark = server.log_mark()
+        name = "1700000005." + "y" * 80
+        with open(new + name, "wb") as file:
+            file.write(message(6))
+        os.chown(new + name, server.uid, server.uid)
+        after = self.uidls(server)
+        self.assertEqual({n: after[n] for n in uidls}, uidls)
+        self.assertRegex(after[6], LEGAL)
+        self.assertEqual(self.uidls(server), after)
+        self.assert_reported(server, 1, mark)

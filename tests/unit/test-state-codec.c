@@ -294,6 +294,7 @@ static void test_too_many_chunks(void)
 
 #define BASE "guid=" GUID " uidvalidity=9 generation=0 mark=0 count=0 " \
 	"high=9 clock=0"
+#define OPEN " open=9999.1.9"
 #define G_4294967296 "4294967296"
 #define G_2_64 "18446744073709551616"
 
@@ -376,10 +377,16 @@ static void test_fields(void)
 		{ BASE " retr=1+1,1+0", PP_ERROR_SYNTAX },
 		{ BASE " dele=4294967296+1", PP_ERROR_SYNTAX },
 	};
+	/* new mail would have no UIDL */
+	g_autofree char *no_open = test_sign("state", BASE);
 	guint i;
 
+	test_expect_error(read_state, no_open, PP_ERROR_SYNTAX);
 	for (i = 0; i < G_N_ELEMENTS(rows); i++) {
-		g_autofree char *text = test_sign("state", rows[i].fields);
+		gboolean open = strstr(rows[i].fields, " open=") != NULL;
+		g_autofree char *fields = g_strconcat(rows[i].fields,
+			open ? "" : OPEN, NULL);
+		g_autofree char *text = test_sign("state", fields);
 
 		g_test_message("%s", rows[i].fields + strlen(BASE));
 		if (rows[i].code == -1)
@@ -403,8 +410,8 @@ static void test_runs_limit(void)
 {
 	g_autofree char *most = many_runs(PP_RUNS_MAX);
 	g_autofree char *more = many_runs(PP_RUNS_MAX + 1);
-	g_autofree char *fields = g_strconcat(BASE, " retr=", most, NULL);
-	g_autofree char *fields_more = g_strconcat(BASE, " retr=", more, NULL);
+	g_autofree char *fields = g_strconcat(BASE OPEN " retr=", most, NULL);
+	g_autofree char *fields_more = g_strconcat(BASE OPEN " retr=", more, NULL);
 	g_autofree char *good = test_sign("state", fields);
 	g_autofree char *bad = test_sign("state", fields_more);
 
@@ -424,8 +431,8 @@ static void test_map_limit(void)
 	guint i;
 
 	for (i = 0; i < G_N_ELEMENTS(rows); i++) {
-		g_autoptr(GString) fields = g_string_new(BASE " map=\"a");
-		gsize end = strlen(BASE " map=") + rows[i].bytes;
+		g_autoptr(GString) fields = g_string_new(BASE OPEN " map=\"a");
+		gsize end = strlen(BASE OPEN " map=") + rows[i].bytes;
 		g_autofree char *doc = NULL;
 
 		while (fields->len + strlen(",\"a") <= end)
@@ -444,7 +451,7 @@ static void check_text_limit(const char *name, gsize max_bytes)
 {
 	g_autofree char *text = g_strnfill(max_bytes + 1, ' ');
 	g_autofree char *escaped = pp_escape(text);
-	g_autofree char *fields = g_strdup_printf("%s %s=%s", BASE, name,
+	g_autofree char *fields = g_strdup_printf("%s %s=%s", BASE OPEN, name,
 						  escaped);
 	g_autofree char *doc = test_sign("state", fields);
 
