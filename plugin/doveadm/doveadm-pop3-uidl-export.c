@@ -133,11 +133,11 @@ static int export_run(struct export_run *run, bool headers,
 		      const char **error_r)
 {
 	g_autoptr(GString) str = g_string_new(NULL);
-	unsigned int left_out;
+	struct pop3_policy_book_left left;
 
 	run->deadline = doveadm_pop3_deadline(run->drop.md);
 	run->ledger = pop3_policy_book_read(run->drop.md, &run->deadline,
-					    run->drop.state, &left_out,
+					    run->drop.state, &left,
 					    error_r);
 	if (run->ledger == NULL)
 		return -1;

@@ -189,10 +189,25 @@ int pop3_policy_book_note_headers(struct pop3_policy_maildrop *md,
 	return 0;
 }
 
+/* Chunk I, which holds VALUE, cannot be used. */
+static void book_leave(struct pop3_policy_book_left *left, guint32 i,
+		       const char *value)
+{
+	g_autoptr(GArray) entries =
+		g_array_new(FALSE, FALSE, sizeof(struct pp_identity));
+	struct pp_mailbox_id mailbox;
+
+	left->count++;
+	left->behind = i + 1;
+	if (value != NULL && !pp_ledger_decode(value, &mailbox, entries, NULL))
+		left->damaged = TRUE;
+}
+
 GArray *pop3_policy_book_read(struct pop3_policy_maildrop *md,
 			      const struct pop3_policy_deadline *deadline,
 			      const struct pp_state *state,
-			      unsigned int *left_out_r, const char **error_r)
+			      struct pop3_policy_book_left *left_r,
+			      const char **error_r)
 {
 	guint32 i, count = state->ledger_chunks;
 	const char **keys = t_new(const char *, count + 1);
@@ -206,10 +221,10 @@ GArray *pop3_policy_book_read(struct pop3_policy_maildrop *md,
 				     values, error_r) == 0) {
 		entries = g_array_new(FALSE, FALSE,
 				      sizeof(struct pp_identity));
-		*left_out_r = 0;
+		i_zero(left_r);
 		for (i = 0; i < count; i++) {
 			if (!book_decode(state, values[i], entries))
-				*left_out_r += 1;
+				book_leave(left_r, i, values[i]);
 		}
 	}
 	pool_unref(&pool);
@@ -221,19 +236,20 @@ int pop3_policy_book_fill_headers(struct pop3_policy_maildrop *md,
 				  struct pop3_policy_change *change,
 				  const GArray *headers, const char **error_r)
 {
-	unsigned int left_out;
+	struct pop3_policy_book_left left;
 	g_autoptr(GArray) entries =
-		pop3_policy_book_read(md, deadline, *change->state, &left_out,
+		pop3_policy_book_read(md, deadline, *change->state, &left,
 				      error_r);
 
 	if (entries == NULL)
 		return -1;
-	/* what cannot be read is not overwritten */
-	if (left_out > 0) {
+	/* what cannot be read is not overwritten; all else is behind it
+	   where a recovery began the ledger anew */
+	if (left.count != left.behind) {
 		*error_r = "parts of the ledger cannot be read";
 		return -1;
 	}
 	if (book_merge_headers(entries, headers))
-		book_write(change, 0, entries);
+		book_write(change, left.behind, entries);
 	return 0;
 }

@@ -31,12 +31,20 @@ int pop3_policy_book_fill_headers(struct pop3_policy_maildrop *md,
 				  const struct pop3_policy_deadline *deadline,
 				  struct pop3_policy_change *change,
 				  const GArray *headers, const char **error_r);
-/* Reads the whole ledger of STATE. Chunks that are missing, damaged or of
-   another mailbox are left out and counted. NULL and *error_r if the dict
+/* Chunks that are missing, damaged or of another mailbox. */
+struct pop3_policy_book_left {
+	unsigned int count;
+	/* one of them holds what cannot be read */
+	bool damaged;
+	/* the number of the chunk behind the last of them */
+	uint32_t behind;
+};
+/* Reads the whole ledger of STATE but for what *left_r says. NULL and *error_r if the dict
    failed; g_array_unref(). */
 GArray *pop3_policy_book_read(struct pop3_policy_maildrop *md,
 			      const struct pop3_policy_deadline *deadline,
 			      const struct pp_state *state,
-			      unsigned int *left_out_r, const char **error_r);
+			      struct pop3_policy_book_left *left_r,
+			      const char **error_r);
 
 #endif

@@ -180,13 +180,13 @@ int pop3_policy_mailbox_identities(struct mailbox *box,
 		return 1;
 	ctx = mailbox_search_from(trans, seq1, seq2, 0);
 	while (mailbox_search_next(ctx, &mail)) {
-		if (deadline != NULL &&
-		    pop3_policy_deadline_left(deadline) == 0) {
+		if (ret > 0 && deadline != NULL &&
+		    pop3_policy_deadline_left(deadline) == 0)
 			ret = 0;
+		if (ret == 0 && !headers)
 			break;
-		}
 		(void)pop3_policy_mail_identity(mail, &identity);
-		if (headers) T_BEGIN {
+		if (headers && ret > 0) T_BEGIN {
 			identity.header = pop3_policy_mail_header_hash(mail);
 		} T_END;
 		g_array_append_val(entries, identity);

@@ -27,9 +27,12 @@ recover_recognise(struct pop3_policy_recover *recover,
 		  const struct pp_mailbox_now *mailbox, bool headers,
 		  struct pp_recovery *recovery_r, const char **error_r)
 {
+	struct pop3_policy_deadline reading = pop3_policy_deadline_in(
+		pop3_policy_deadline_left(recover->deadline) / 2);
+
 	g_array_set_size(recover->identities, 0);
 	if (pop3_policy_mailbox_identities(recover->box, recover->trans, 1,
-					   headers, NULL,
+					   headers, headers ? &reading : NULL,
 					   recover->identities) < 0) {
 		*error_r = t_strdup(mailbox_get_last_internal_error(
 						recover->box, NULL));
@@ -48,7 +51,7 @@ int pop3_policy_recover_match(struct pop3_policy_recover *recover,
 {
 	g_autoptr(GArray) ledger =
 		pop3_policy_book_read(recover->md, recover->deadline, old,
-				      &recover->left_out, error_r);
+				      &recover->left, error_r);
 
 	if (ledger == NULL)
 		return -1;
@@ -82,7 +85,7 @@ void pop3_policy_recover_log(const struct pop3_policy_recover *recover,
 	       "; an older copy was brought back, all times start again" : "",
 	       recovery->order_lost ?
 	       "; they are listed in another order" : "",
-	       recover->left_out > 0 ?
+	       recover->left.count > 0 ?
 	       "; parts of the ledger could not be used" : "");
 }
 
@@ -94,7 +97,9 @@ int pop3_policy_recover_book(struct pop3_policy_recover *recover,
 	    recover->identities->len == 0 ||
 	    (*change->state)->generation != generation)
 		return 0;
-	(*change->state)->ledger_chunks = 0;
+	/* what cannot be read is not overwritten */
+	(*change->state)->ledger_chunks = recover->left.damaged ?
+		recover->left.behind : 0;
 	if (pop3_policy_book_append(recover->md, recover->deadline, change,
 				    recover->box, recover->identities,
 				    (*change->state)->mark, error_r) < 0)

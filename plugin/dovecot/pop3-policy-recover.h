@@ -8,6 +8,7 @@
 #define POP3_POLICY_RECOVER_H
 
 #include <glib.h>
+#include "pop3-policy-book.h"
 #include "pop3-policy-maildrop.h"
 
 struct event;
@@ -27,12 +28,13 @@ struct pop3_policy_recover {
 	/* of all messages, for the ledger; NULL: none were collected */
 	GArray *identities;
 	/* parts of the ledger that could not be used */
-	unsigned int left_out;
+	struct pop3_policy_book_left left;
 };
 
 /* Reads OLD's ledger and recognises messages. MAILBOX: what
    pop3_policy_mailbox_now() said. Storage ids and GUIDs are at hand; only where
-   they do not tell what became of shown messages all headers are read. Returns
+   they do not tell what became of shown messages all headers are read, for half of
+   what is left of the deadline: what was not read by then is not known. Returns
    0, recovery_r->state is then the caller's; or -1 and *error_r. */
 int pop3_policy_recover_match(struct pop3_policy_recover *recover,
 			      const struct pp_state *old,

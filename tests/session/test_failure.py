@@ -535,6 +535,33 @@ class DamagedValue(PolicyTest):
             self.assertEqual(self.session(server), before)
             self.assertEqual(server.dict_get("alice", "ledger/0"), bad)
 
+    @each(guard=("refuse", "log"))
+    def test_what_a_ledger_covered_is_not_known_to_recovery(self, guard):
+        server = self.dovecot(settings={"pop3_policy_uidl_guard": guard})
+        server.deliver("alice", *[message(i) for i in range(1, 21)])
+        before = self.session(server)
+        good = server.dict_get("alice", "ledger/0")
+        bad = good[:-1] + chr(ord(good[-1]) ^ 1)
+        server.dict_set("alice", "ledger/0", bad)
+        self.lose_indexes(server)
+        if guard == "refuse":
+            self.assert_refused(server)
+            server.wait_log("of 20 shown messages 8 are recognised")
+            self.assertEqual(server.dict_get("alice", "ledger/0"), bad)
+            server.dict_set("alice", "ledger/0", good)
+            self.assertEqual(self.session(server), before)
+            return
+        # the last ones are in the state
+        after = self.session(server)
+        self.assertEqual(list(after.values())[12:],
+                         list(before.values())[12:])
+        self.assertFalse(set(list(after.values())[:12]) &
+                         set(before.values()))
+        for _ in range(2):
+            self.lose_indexes(server)
+            self.assertEqual(self.session(server), after)
+            self.assertEqual(server.dict_get("alice", "ledger/0"), bad)
+
     def test_usage_is_not_overwritten(self):
         server = self.dovecot()
         server.deliver("alice", message(1), message(2))
