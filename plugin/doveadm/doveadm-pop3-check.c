@@ -90,6 +90,27 @@ static int check_count(struct check *check, unsigned int *deleted_r,
 	return 0;
 }
 
+static void check_print_hidden(struct check *check, unsigned int hidden)
+{
+	const char *flag = check->view.state->hidden_flag;
+	const char *now = pop3_policy_settings_deleted_flag(
+						check->view.md->user);
+
+	if (strcasecmp(now, flag) == 0) {
+		check_print(check, "note", t_strdup_printf(
+			"%u messages that clients deleted are hidden by %s: "
+			"without this pop3_deleted_flag they would be listed "
+			"again", hidden, flag));
+		return;
+	}
+	check_print(check, "warning", t_strdup_printf(
+		"%u messages that clients deleted are hidden by %s, but "
+		"pop3_deleted_flag is %s: if it is not set in protocol pop3 "
+		"{ }, where doveadm does not see it, the next POP3 session "
+		"lists them again", hidden, flag,
+		*now == '\0' ? "not set" : now));
+}
+
 static int check_hidden(struct check *check, const char **error_r)
 {
 	const char *flag = check->view.state->hidden_flag;
@@ -103,12 +124,8 @@ static int check_hidden(struct check *check, const char **error_r)
 			"since Dovecot has no pop3_deleted_flag any more",
 			deleted));
 	}
-	if (hidden > 0) {
-		check_print(check, "note", t_strdup_printf(
-			"%u messages that clients deleted are hidden by %s: "
-			"without this pop3_deleted_flag they would be listed "
-			"again", hidden, flag));
-	}
+	if (hidden > 0)
+		check_print_hidden(check, hidden);
 	return 0;
 }
 

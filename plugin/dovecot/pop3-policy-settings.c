@@ -6,6 +6,7 @@
 #include "pop3-policy-compat.h"
 #include "array.h"
 #include "dict-private.h"
+#include "imapc-settings.h"
 #include "mail-user.h"
 #include "mail-storage-settings.h"
 #include "pop3-policy-settings.h"
@@ -184,7 +185,31 @@ int pop3_policy_settings_open_dict(struct mail_user *user, bool ledger,
 	return ret < 0 ? -1 : dict_check(dict_r, error_r);
 }
 
+const char *pop3_policy_settings_deleted_flag(struct mail_user *user)
+{
+	const struct imapc_settings *set;
+	const char *error, *flag;
+
+	if (settings_get(user->event, &imapc_setting_parser_info,
+			 SETTINGS_GET_FLAG_NO_CHECK, &set, &error) < 0) {
+		e_error(user->event, "pop3-policy: %s", error);
+		return "";
+	}
+	flag = t_strdup(set->pop3_deleted_flag);
+	settings_free(set);
+	return flag;
+}
+
 #else
+
+const char *pop3_policy_settings_deleted_flag(struct mail_user *user)
+{
+	const struct imapc_settings *set =
+		mail_user_set_get_driver_settings(user->set_info, user->set,
+						  "imapc");
+
+	return set == NULL ? "" : set->pop3_deleted_flag;
+}
 
 static const char *dict_uri(struct mail_user *user, bool ledger)
 {

@@ -64,6 +64,11 @@ int pop3_policy_settings_get(struct mail_user *user,
 int pop3_policy_settings_open_dict(struct mail_user *user, bool ledger,
 				   struct dict **dict_r, const char **error_r);
 
+/* Dovecot's pop3_deleted_flag as doveadm sees it, "" if it is not set; what
+   stands in protocol pop3 { } is hidden from doveadm. imapc's settings have it,
+   too, and are there where pop3's own are not. May live on the data stack. */
+const char *pop3_policy_settings_deleted_flag(struct mail_user *user);
+
 /* -- the user's own policy (`doveadm pop3 policy`): "name=value;...", kept in
    the state. Names are those of retention's settings, without "pop3_policy_".
    It stands above the configuration and below userdb fields. -- */

@@ -55,6 +55,24 @@ class StateCheck(RetentionTest):
         self.session(server)
         self.one(server, 65, "warning", "^2 messages .* listed again")
 
+    @each(config=("", "other", "pop3 only"))
+    def test_hidden_mail_and_another_flag_of_the_host(self, config):
+        """Told before a session has listed them all again."""
+        server = self.policy(config=HIDE, settings=GRACE)
+        self.fill(server, 3)
+        self.session(server, dele=(1, 2))
+        server.config = {
+            "": "", "other": HIDE.replace("POP3Deleted", "Other"),
+            "pop3 only": "protocol pop3 {\n%s}\n" % HIDE}[config]
+        self.move(server, "+1d")
+        self.one(server, 65, "warning", "^2 messages .* hidden by "
+                 "POP3Deleted, but pop3_deleted_flag is %s: if it is not set "
+                 "in protocol pop3" % ("Other" if config == "other" else
+                                       "not set"))
+        # nobody can tell from doveadm what is so
+        self.assertEqual(len(self.session(server)),
+                         1 if config == "pop3 only" else 3)
+
     def test_clock(self):
         server = self.policy()
         self.fill(server, 1)
