@@ -100,7 +100,8 @@ guint64 pp_retention_earliest(const struct pp_state *state,
 gboolean pp_retention_is_due(const struct pp_state *state,
 			     const struct pp_policy *policy, guint64 now);
 
-/* Lowers state->due so that what FACTS just added is looked at in time. */
+/* Lowers state->due so that what FACTS just added is looked at in time, but
+   not below state->clock. */
 void pp_retention_note_facts(struct pp_state *state,
 			     const struct pp_policy *policy,
 			     const struct pp_facts *facts);

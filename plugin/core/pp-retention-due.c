@@ -123,8 +123,9 @@ gboolean pp_retention_is_due(const struct pp_state *state,
 
 static void lower_due(struct pp_state *state, guint64 due)
 {
-	/* 0 is "look", which is lower than anything */
-	state->due = MIN(state->due, due);
+	/* 0 is "look", which is lower than anything. By a clock that went back
+	   nothing goes before it has caught up. */
+	state->due = MIN(state->due, MAX(due, state->clock));
 }
 
 static void note_retrieved(struct pp_state *state,

@@ -31,9 +31,12 @@ static const char *removal_usage_id(struct removal *r)
 }
 
 /* A batch that was the last one because of a signal is gone on with as soon as
-   somebody can; whoever ran out of time or over the limit waits a day. */
+   somebody can; whoever ran out of time or over the limit waits a day. A clock
+   that went back is told of once: nobody looks until it has caught up. */
 static uint64_t removal_next_look(const struct removal *r)
 {
+	if (r->result->clock_back)
+		return r->state->clock;
 	if (r->killed && r->allowed > 0)
 		return 0;
 	return pp_retention_next_look(r->verdicts, &r->md->set->policy,

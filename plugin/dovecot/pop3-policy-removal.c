@@ -198,10 +198,6 @@ static int removal_judged(struct removal *r, const char **error_r)
 	r->result->waiting = removal_count_going(r->verdicts, TRUE);
 	ret = removal_expunge(r, error_r);
 	(void)removal_is_killed(r);
-	if (r->result->clock_back) {
-		/* a due time from this clock would mean nothing */
-		return ret;
-	}
 	if (!r->result->dry_run)
 		r->result->waiting = removal_count_going(r->verdicts, TRUE);
 	/* what was removed is counted in any case */
@@ -330,7 +326,8 @@ static int removal_batches(struct removal *r, const char **error_r)
 		removal_log_waiting(r);
 	if (r->result->clock_back) {
 		e_warning(r->event, "The clock is behind the time of an "
-			  "earlier session: nothing is removed");
+			  "earlier session: nothing is removed until it has "
+			  "caught up");
 	}
 	return ret < 0 ? -1 : 0;
 }

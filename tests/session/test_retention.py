@@ -401,9 +401,51 @@ class Bounds(RetentionTest):
         self.assertEqual(self.removals(text), [])
         self.assertIn("The clock is behind", text)
         self.assertEqual(self.there(server), [1, 2])
+        # told once, whatever sessions do until it has caught up
+        mark = server.log_mark()
+        self.session(server, retr=(1, 2))
+        self.session(server)
+        self.run_now(server, "-u", "alice")
+        self.assertNotIn("The clock is behind",
+                         self.log_of_sessions(server, mark))
+        mark = self.move(server, "+39d")
+        self.session(server)
+        self.assertNotIn("The clock is behind",
+                         self.log_of_sessions(server, mark))
         mark = self.move(server, "+41d")
         self.assertEqual([f["uid"] for f in
                           self.removals(self.do(server, mark, by))], ["1"])
+
+    def test_clock_that_jumped_forward_is_bounded(self):
+        """Within one pass only removal_limit_percent goes; what has a time in
+        the future then is kept longer, never shorter."""
+        server = self.policy()
+        self.fill(server, 300)
+        self.session(server, retr=range(1, 251))
+        mark = self.move(server, "+4000d")
+        self.session(server, retr=(251,))
+        text = self.log_of_sessions(server, mark)
+        self.assertEqual([int(f["uid"]) for f in self.removals(text)],
+                         list(range(1, 61)))
+        self.assertEqual(len(re.findall("190 more messages are due", text)), 1)
+        left = list(range(61, 301))
+        # somebody has seen it, and set the clock right
+        for when in ("+1d", "+20d", "+3999d"):
+            mark = self.move(server, when)
+            self.session(server)
+            self.assertEqual(self.removed(server, mark), [])
+            self.assertEqual(self.there(server), left)
+        # 20 % of what is left, and never what was retrieved in the future
+        for when in ("+4002d", "+4004d", "+4006d", "+4008d", "+4010d"):
+            mark = self.move(server, when)
+            self.session(server)
+            left = left[len(self.removed(server, mark)):]
+            self.assertEqual(self.there(server), left)
+        self.assertEqual(left, list(range(251, 301)))
+        mark = self.move(server, "+4015d")
+        self.session(server)
+        self.assertEqual([f["uid"] for f in self.removed(server, mark)],
+                         ["251"])
 
     def session_beside(self, server, other):
         """Message 2 is retrieved while OTHER keeps removal away; OTHER hangs

@@ -329,6 +329,25 @@ static void test_note(void)
 	}
 }
 
+/* Nothing goes until a clock that went back has caught up: nor is anything
+   looked at. */
+static void test_note_by_a_clock_that_went_back(void)
+{
+	struct pp_state *state = make_state();
+	struct pp_policy policy = { .max_retrieved_bytes = 1 };
+	struct pp_runs *retrieved = pp_runs_new();
+	struct pp_facts facts = {
+		.retrieved = retrieved, .now = NOW - DAY, .count = G_MAXUINT32
+	};
+
+	set_time(retrieved, 5, NOW - DAY);
+	state->due = NOW + DAY;
+	pp_retention_note_facts(state, &policy, &facts);
+	g_assert_cmpuint(state->due, ==, NOW);
+	pp_runs_free(retrieved);
+	pp_state_free(state);
+}
+
 static void test_note_without_facts(void)
 {
 	struct pp_state *state = make_state();
@@ -352,6 +371,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/retention/note", test_note);
 	g_test_add_func("/retention/note-without-facts",
 			test_note_without_facts);
+	g_test_add_func("/retention/note-by-a-clock-that-went-back",
+			test_note_by_a_clock_that_went_back);
 	g_test_add_func("/retention/earliest", test_earliest);
 	g_test_add_func("/retention/earliest-random", test_earliest_random);
 	return g_test_run();
