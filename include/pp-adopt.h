@@ -63,4 +63,9 @@ gboolean pp_adopt_apply(const struct pp_adopt *adopt, struct pp_state *state,
 			guint32 shown, guint32 uidnext, gboolean force,
 			struct pp_adopt_counts *counts_r, GError **error);
 
+/* Lists the matched messages in the order of their records, all others behind
+   them as they were. FALSE: that order is too long to be kept, STATE's is as it
+   was. */
+gboolean pp_adopt_order(const struct pp_adopt *adopt, struct pp_state *state);
+
 #endif

@@ -238,3 +238,51 @@ gboolean pp_adopt_apply(const struct pp_adopt *adopt, struct pp_state *state,
 	*counts_r = counts;
 	return TRUE;
 }
+
+/* Where a message stands. */
+struct listed {
+	guint record, position;
+	guint32 uid;
+};
+
+static gint compare_listed(gconstpointer p1, gconstpointer p2)
+{
+	const struct listed *a = p1, *b = p2;
+
+	/* PP_ADOPT_NONE is the highest */
+	if (a->record != b->record)
+		return a->record < b->record ? -1 : 1;
+	if (a->position != b->position)
+		return a->position < b->position ? -1 : 1;
+	return a->uid < b->uid ? -1 : a->uid > b->uid;
+}
+
+gboolean pp_adopt_order(const struct pp_adopt *adopt, struct pp_state *state)
+{
+	guint count = adopt->messages->len;
+	g_autoptr(GArray) listed = g_array_sized_new(FALSE, FALSE,
+		sizeof(struct listed), count);
+	g_autoptr(GArray) before = state->order == NULL ? NULL :
+		g_array_copy(state->order);
+	g_autofree guint32 *uids = g_new(guint32, count);
+
+	for (guint i = 0; i < count; i++) {
+		struct listed entry = {
+			.record = adopt->record_of[i],
+			.uid = g_array_index(adopt->messages,
+					     struct pp_adopt_message,
+					     i).identity.uid
+		};
+
+		if (before != NULL)
+			entry.position = pp_order_position(before, entry.uid);
+		g_array_append_val(listed, entry);
+	}
+	g_array_sort(listed, compare_listed);
+	for (guint i = 0; i < count; i++)
+		uids[i] = g_array_index(listed, struct listed, i).uid;
+	if (pp_state_set_order(state, uids, count))
+		return TRUE;
+	state->order = g_steal_pointer(&before);
+	return FALSE;
+}

@@ -28,16 +28,64 @@ static void export_line(GString *str)
 	g_string_truncate(str, 0);
 }
 
-/* What the ledger knows of UIDs that come in order. */
-static const struct pp_identity *export_find(const GArray *ledger, guint *pos,
-					     guint32 uid)
+/* A message and its place in the listing. */
+struct export_place {
+	guint position;
+	guint32 uid;
+};
+
+static gint export_place_cmp(gconstpointer p1, gconstpointer p2)
+{
+	const struct export_place *a = p1, *b = p2;
+
+	if (a->position != b->position)
+		return a->position < b->position ? -1 : 1;
+	return a->uid < b->uid ? -1 : a->uid > b->uid;
+}
+
+/* What was shown, as the listing has it. What was never shown is left out:
+   nobody knows its UIDL. */
+static GArray *export_places(struct export_run *run)
+{
+	const struct pp_state *state = run->drop.state;
+	guint32 shown = doveadm_pop3_drop_shown_upto(&run->drop, state);
+	GArray *uids = pop3_policy_mailbox_uids(run->drop.box);
+	GArray *places = g_array_new(FALSE, FALSE,
+				     sizeof(struct export_place));
+
+	for (guint i = 0; i < uids->len; i++) {
+		struct export_place place = {
+			.uid = g_array_index(uids, guint32, i)
+		};
+
+		if (place.uid > shown)
+			break;
+		if (state->order != NULL) {
+			place.position = pp_order_position(state->order,
+							   place.uid);
+		}
+		g_array_append_val(places, place);
+	}
+	g_array_unref(uids);
+	g_array_sort(places, export_place_cmp);
+	return places;
+}
+
+/* What the ledger knows of UID. */
+static const struct pp_identity *export_find(const GArray *ledger, guint32 uid)
 {
 	const struct pp_identity *identity;
+	guint low = 0, high = ledger->len, middle;
 
-	for (; *pos < ledger->len; (*pos)++) {
-		identity = &g_array_index(ledger, struct pp_identity, *pos);
-		if (identity->uid >= uid)
-			return identity->uid == uid ? identity : NULL;
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		identity = &g_array_index(ledger, struct pp_identity, middle);
+		if (identity->uid == uid)
+			return identity;
+		if (identity->uid < uid)
+			low = middle + 1;
+		else
+			high = middle;
 	}
 	return NULL;
 }
@@ -91,27 +139,31 @@ static void export_mail(struct export_run *run, struct mail *mail,
 	g_free(record.guid);
 }
 
-/* What was never shown is left out: nobody knows its UIDL. */
+static gint export_uid_cmp(gconstpointer p1, gconstpointer p2)
+{
+	const struct pp_identity *a = p1, *b = p2;
+
+	return a->uid < b->uid ? -1 : a->uid > b->uid;
+}
+
 static void export_mails(struct export_run *run, bool headers, GString *str)
 {
-	guint32 shown = doveadm_pop3_drop_shown_upto(&run->drop,
-						     run->drop.state);
 	struct mail *mail = mail_alloc(run->drop.trans,
 				       MAIL_FETCH_VIRTUAL_SIZE, NULL);
-	GArray *uids = pop3_policy_mailbox_uids(run->drop.box);
-	guint pos = 0;
+	GArray *places = export_places(run);
 
-	for (guint i = 0; i < uids->len; i++) T_BEGIN {
-		guint32 uid = g_array_index(uids, guint32, i);
+	for (guint i = 0; i < places->len; i++) T_BEGIN {
+		guint32 uid = g_array_index(places, struct export_place,
+					    i).uid;
 
-		if (uid <= shown && mail_set_uid(mail, uid)) {
-			export_mail(run, mail, export_find(run->ledger, &pos,
-							   uid),
+		if (mail_set_uid(mail, uid)) {
+			export_mail(run, mail, export_find(run->ledger, uid),
 				    headers, str);
 		}
 	} T_END;
-	g_array_unref(uids);
+	g_array_unref(places);
 	mail_free(&mail);
+	g_array_sort(run->headers, export_uid_cmp);
 }
 
 static int export_change(struct pop3_policy_change *change, void *context,

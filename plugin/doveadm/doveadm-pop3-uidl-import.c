@@ -14,7 +14,7 @@
 struct import_context {
 	struct doveadm_mail_cmd_context ctx;
 	struct doveadm_pop3_source source;
-	bool dry_run, force, by_order;
+	bool dry_run, force, by_order, order;
 };
 
 /* One user's turn. */
@@ -26,6 +26,7 @@ struct import_run {
 	struct pp_adopt_counts counts;
 	/* it is the file that is wrong */
 	bool bad_data;
+	bool order_lost;
 };
 
 static int import_prepare(struct import_run *run, struct pp_state **state,
@@ -66,7 +67,10 @@ static int import_change(struct pop3_policy_change *change, void *context,
 		run->bad_data = TRUE;
 		return -1;
 	}
-	if (run->ctx->dry_run || run->counts.stored == 0)
+	if (run->ctx->order)
+		run->order_lost = !pp_adopt_order(&run->match.adopt, state);
+	if (run->ctx->dry_run ||
+	    (run->counts.stored == 0 && !run->ctx->order))
 		return 0;
 	if (doveadm_pop3_drop_shown(&run->drop, &run->deadline, change,
 				    run->match.identities, error_r) < 0)
@@ -86,6 +90,11 @@ static void import_print(const struct import_run *run, guint without)
 	doveadm_print_num(counts->unmatched);
 	doveadm_print_num(without);
 	doveadm_print_num(counts->left);
+	if (run->order_lost) {
+		e_warning(run->drop.md->user->event, "pop3-policy: "
+			  "The order of this listing is too long to be kept: "
+			  "messages are listed as before");
+	}
 	if (counts->kept > 0) {
 		e_info(run->drop.md->user->event, "pop3-policy: "
 		       "%u messages were shown with another UIDL, which they "
@@ -167,6 +176,7 @@ POP3_POLICY_DOVEADM_INIT(cmd_uidl_import_init)
 	ctx->dry_run = doveadm_pop3_option(_ctx, "dry-run");
 	ctx->force = doveadm_pop3_option(_ctx, "force");
 	ctx->by_order = doveadm_pop3_option(_ctx, "by-order");
+	ctx->order = doveadm_pop3_option(_ctx, "order");
 	doveadm_pop3_source_init(_ctx, &ctx->source);
 	for (unsigned int i = 0; i < N_ELEMENTS(columns); i++) {
 		doveadm_print_header(columns[i], columns[i],
@@ -199,13 +209,15 @@ static struct doveadm_mail_cmd_context *cmd_uidl_import_alloc(void)
 struct doveadm_cmd_ver2 doveadm_cmd_pop3_uidl_import = {
 	.name = "pop3 uidl import",
 	.usage = DOVEADM_CMD_MAIL_USAGE_PREFIX
-		"[--dry-run] [--force] [--by-order] <file>|--from <mailbox>",
+		"[--dry-run] [--force] [--by-order] [--order] "
+		"<file>|--from <mailbox>",
 	.mail_cmd = cmd_uidl_import_alloc,
 DOVEADM_CMD_PARAMS_START
 DOVEADM_CMD_MAIL_COMMON
 DOVEADM_CMD_PARAM('n', "dry-run", CMD_PARAM_BOOL, 0)
 DOVEADM_CMD_PARAM('o', "force", CMD_PARAM_BOOL, 0)
 DOVEADM_CMD_PARAM('b', "by-order", CMD_PARAM_BOOL, 0)
+DOVEADM_CMD_PARAM('r', "order", CMD_PARAM_BOOL, 0)
 DOVEADM_CMD_PARAM('m', "from", CMD_PARAM_STR, 0)
 DOVEADM_CMD_PARAM('\0', "path", CMD_PARAM_STR, CMD_PARAM_FLAG_POSITIONAL)
 DOVEADM_CMD_PARAMS_END

@@ -151,6 +151,28 @@ class Import(UidlToolsTest):
         self.assertEqual(self.session(server),
                          {**before, 2: "from-elsewhere"})
 
+    @each(format=FORMATS)
+    def test_order_of_the_listing(self, format):
+        server = self.filled(*texts(1, 4), format=format)
+        before = self.session(server)
+        lines = self.export(server).splitlines()
+        lines[1:5] = [lines[n] for n in (3, 1, 4, 2)]
+        path = self.file(server, "\n".join(lines) + "\n")
+        self.assertEqual(self.counts(server, path),
+                         {"matched": 4, "unchanged": 4})
+        self.assertEqual(self.session(server), before)
+        state = server.dict_get("alice", "state")
+        self.counts(server, "--order", "--dry-run", path)
+        self.assertEqual(server.dict_get("alice", "state"), state)
+        self.counts(server, "--order", path)
+        server.deliver("alice", *texts(5, 5))
+        after = list(self.session(server).values())
+        self.assertEqual(after[:4], [before[n] for n in (3, 1, 4, 2)])
+        # an export has it too
+        self.assertEqual(self.export(server).splitlines()[1:5], lines[1:5])
+        server.remove_indexes("alice")
+        self.assertEqual(list(self.session(server).values()), after)
+
     def test_mail_that_came_since_is_left(self):
         mails = texts(1, 3)
         old = self.filled(*mails)

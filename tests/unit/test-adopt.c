@@ -307,11 +307,90 @@ static void test_apply(void)
 	}
 }
 
+/* Is A listed before B? */
+static gboolean is_before(const struct pp_state *state, guint32 a, guint32 b)
+{
+	guint first = pp_order_position(state->order, a);
+	guint second = pp_order_position(state->order, b);
+
+	return first != second ? first < second : a < b;
+}
+
+static void assert_listed(const struct pp_state *state, guint32 a, guint32 b,
+			  guint32 c)
+{
+	g_assert_true(is_before(state, a, b));
+	g_assert_true(is_before(state, b, c));
+}
+
+static void test_order(void)
+{
+	static const struct side sides[] = {
+		{ NULL, 1, "x", NULL, 0, 1 }, { NULL, 2, "y", NULL, 0, 1 },
+		{ NULL, 3, "z", NULL, 0, 1 }, { 0 }
+	}, some[] = {
+		{ "a", 0, "z", NULL, 0, 1 }, { "b", 0, "q", NULL, 0, 1 },
+		{ "c", 0, "x", NULL, 0, 1 }, { 0 }
+	}, last[] = {
+		{ "a", 0, "y", NULL, 0, 1 }, { 0 }
+	};
+	struct pp_state *state = pp_state_new(&mailbox, 1);
+	g_autoptr(GArray) messages = messages_new(sides);
+	g_autoptr(GArray) first_records = records_new(some);
+	g_autoptr(GArray) second_records = records_new(last);
+	struct pp_adopt adopt;
+
+	pp_adopt_init(&adopt, first_records, messages);
+	pp_adopt_match(&adopt, FALSE, TRUE);
+	g_assert_true(pp_adopt_order(&adopt, state));
+	assert_listed(state, 3, 1, 2);
+	pp_adopt_clear(&adopt);
+	/* what has no record stays behind as it was */
+	pp_adopt_init(&adopt, second_records, messages);
+	pp_adopt_match(&adopt, FALSE, TRUE);
+	g_assert_true(pp_adopt_order(&adopt, state));
+	assert_listed(state, 2, 3, 1);
+	pp_adopt_clear(&adopt);
+	pp_state_free(state);
+}
+
+/* An order that has no end is not kept, and the one that was there stays. */
+static void test_order_too_long(void)
+{
+	struct pp_state *state = pp_state_new(&mailbox, 1);
+	g_autoptr(GArray) records = pp_import_record_array();
+	g_autoptr(GArray) messages =
+		g_array_new(FALSE, FALSE, sizeof(struct pp_adopt_message));
+	static const guint32 reversed[] = { 2, 1 };
+	struct pp_adopt adopt;
+
+	for (guint i = 0; i < 5000; i++) {
+		struct pp_import_record record = {
+			.uidl = g_strdup_printf("%u", i), .header = i + 1
+		};
+		struct pp_adopt_message message = {
+			.identity = { .uid = i + 1, .header = i * 7 % 5000 + 1 }
+		};
+
+		g_array_append_val(records, record);
+		g_array_append_val(messages, message);
+	}
+	g_assert_true(pp_state_set_order(state, reversed, 2));
+	pp_adopt_init(&adopt, records, messages);
+	pp_adopt_match(&adopt, FALSE, TRUE);
+	g_assert_false(pp_adopt_order(&adopt, state));
+	g_assert_cmpuint(pp_order_position(state->order, 2), ==, 0);
+	pp_adopt_clear(&adopt);
+	pp_state_free(state);
+}
+
 int main(int argc, char *argv[])
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/adopt/match", test_match);
 	g_test_add_func("/adopt/sizes-alone", test_sizes_alone);
 	g_test_add_func("/adopt/apply", test_apply);
+	g_test_add_func("/adopt/order", test_order);
+	g_test_add_func("/adopt/order-too-long", test_order_too_long);
 	return g_test_run();
 }
