@@ -9,7 +9,13 @@ import os
 import shutil
 
 from testcase import FORMATS, SessionTest, each, message
-from uidlformats import BY_GUID, BY_PARTS, with_more
+from uidlformats import BY_FILE, BY_GUID, BY_MD5, BY_PARTS, with_more
+
+MBOX = {
+    "2.3": BY_MD5["2.3"] + "mail_location = mbox:~/mail\n"
+           "mbox_write_locks = fcntl\n",
+    "2.4": BY_MD5["2.4"] + "mail_driver = mbox\nmail_path = ~/mail\n"
+           "mail_inbox_path = ~/mail/inbox\nmbox_write_locks = fcntl\n"}
 
 
 def texts(first, last):
@@ -109,6 +115,36 @@ class UidlStays(SessionTest):
         server.remove_indexes("alice")
         self.assertEqual(self.session(server), before)
 
+    def test_when_the_plugin_comes_to_uidls_by_file_name(self):
+        server = self.dovecot(plugin=False, config=BY_FILE)
+        server.deliver("alice", *texts(1, 5))
+        before = self.session(server)
+        self.assertIn(",S=", before[1])
+        server.plugin = True
+        server.restart()
+        self.assertEqual(self.session(server), before)
+        server.config = ""
+        server.remove_indexes("alice")
+        server.restart()
+        self.assertEqual(self.session(server), before)
+
+    def test_when_the_plugin_comes_to_uidls_by_md5(self):
+        """Only mbox has one."""
+        server = self.dovecot(plugin=False, config=MBOX)
+        server.deliver("alice", *texts(1, 5))
+        before = self.session(server)
+        self.assertRegex(before[1], r"^[0-9a-f]{32}$")
+        server.plugin = True
+        server.restart()
+        self.assertEqual(self.session(server), before)
+        server.config = {line: text.replace(BY_MD5[line], "")
+                         for line, text in MBOX.items()}
+        server.restart()
+        server.deliver("alice", *texts(6, 7))
+        after = self.session(server)
+        self.assertEqual({n: after[n] for n in before}, before)
+        self.assertEqual(self.session(server), after)
+
     def test_when_the_plugin_comes_to_saved_uidls(self):
         server = self.dovecot(
             format="maildir", plugin=False,
@@ -120,9 +156,10 @@ class UidlStays(SessionTest):
         server.restart()
         self.assertEqual(self.session(server), before)
 
-    def test_when_the_plugin_comes_to_x_uidl_headers(self):
+    @each(format=FORMATS)
+    def test_when_the_plugin_comes_to_x_uidl_headers(self, format):
         reuse = "pop3_reuse_xuidl = yes\n"
-        server = self.dovecot(plugin=False, config=reuse)
+        server = self.dovecot(format=format, plugin=False, config=reuse)
         server.deliver("alice", message(1, headers="X-UIDL: from-old-1\n"),
                        message(2))
         before = self.session(server)
