@@ -81,8 +81,9 @@ class Guard(PolicyTest):
         for path in glob.glob(server.inbox_dirs("alice")[0] +
                               "/dovecot.index*"):
             os.unlink(path)
-        self.assert_guarded(server, "force-resync")
-        server.doveadm("force-resync", "-u", "alice", "INBOX", check=True)
+        self.assert_guarded(server, "doveadm pop3 uidl repair -u alice;")
+        # the host's own resync is its first step
+        server.doveadm("pop3", "uidl", "repair", "-u", "alice", check=True)
         self.assertEqual(self.session(server), before)
 
     @each(format=FORMATS)
