@@ -10,17 +10,26 @@
 
 #include <time.h>
 
-static const char *explain_action(const struct pp_verdict *verdict)
+/* A pass has looked, and what it left is for a later one. */
+static bool explain_is_later(const struct doveadm_pop3_view *view)
 {
+	return view->md->set->removal == POP3_POLICY_REMOVAL_YES &&
+		!pp_retention_is_due(view->state, &view->md->set->policy,
+				     time(NULL));
+}
+
+static const char *explain_action(const struct pp_verdict *verdict, bool later)
+{
+	if (verdict->waits || (verdict->goes_now && later))
+		return "waits";
 	if (verdict->goes_now)
 		return "goes now";
-	if (verdict->waits)
-		return "waits";
 	return verdict->due != 0 ? "goes later" : "stays";
 }
 
 static void explain_print(const struct doveadm_pop3_view *view,
-			  struct mail *mail, const struct pp_verdict *verdict)
+			  struct mail *mail, const struct pp_verdict *verdict,
+			  bool later)
 {
 	doveadm_print_num(verdict->uid);
 	doveadm_print(!mail_set_uid(mail, verdict->uid) ? "-" :
@@ -29,7 +38,7 @@ static void explain_print(const struct doveadm_pop3_view *view,
 	doveadm_print(doveadm_pop3_time(verdict->first_seen, "-"));
 	doveadm_print(doveadm_pop3_time(verdict->retrieved, "-"));
 	doveadm_print(doveadm_pop3_time(verdict->deleted, "-"));
-	doveadm_print(explain_action(verdict));
+	doveadm_print(explain_action(verdict, later));
 	doveadm_print(doveadm_pop3_time(verdict->due, "never"));
 	doveadm_print(pp_rule_name(verdict->rule));
 }
@@ -38,11 +47,12 @@ static void explain_print_all(const struct doveadm_pop3_view *view,
 			      const GArray *verdicts)
 {
 	struct mail *mail = mail_alloc(view->trans, 0, NULL);
+	bool later = explain_is_later(view);
 	guint i;
 
 	for (i = 0; i < verdicts->len; i++) T_BEGIN {
 		explain_print(view, mail, &g_array_index(verdicts,
-			struct pp_verdict, i));
+			struct pp_verdict, i), later);
 	} T_END;
 	mail_free(&mail);
 }
