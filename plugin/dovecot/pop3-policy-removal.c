@@ -122,6 +122,14 @@ static int removal_expunge(struct removal *r, const char **error_r)
 
 	removal_pick(r);
 	count = r->gone->len;
+	/* a maildir's expunges would fail one by one, with success in the end */
+	if (count > 0 && !r->result->dry_run && mailbox_is_readonly(r->box)) {
+		*error_r = t_strdup_printf(
+			"INBOX is read-only, %u messages stay", count);
+		mailbox_transaction_rollback(&r->trans);
+		removal_turn_back(r);
+		return -1;
+	}
 	if (mailbox_transaction_commit(&r->trans) < 0) {
 		*error_r = t_strdup_printf(
 			"Removing %u messages failed, they stay: %s", count,
