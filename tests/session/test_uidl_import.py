@@ -324,20 +324,61 @@ class Sources(UidlToolsTest):
                          {"matched": 3, "stored": 3})
         self.assertEqual(self.session(server), {1: "a", 2: "b", 3: "c"})
 
+    def answers(self, server, *commands):
+        """What a server says to commands, as a listing; its UIDLs."""
+        text = b""
+        with server.pop3("alice") as client:
+            for command in commands:
+                client.ok(command)
+                lines = client.read_multi()
+                text += command.encode() + b"\r\n+OK\r\n" + lines + b".\r\n"
+            uidls = client.uidls()
+            client.quit()
+        server.wait_no_process("pop3")
+        return text, uidls
+
+    @each(format=FORMATS)
+    def test_new_mail_by_dsync_from_a_stock_server(self, format):
+        """dsync brings the mail, and no UIDLs of the host's format: what the
+        stock server showed is what no rule here yields."""
+        server = self.dovecot(format=format, config=SEPARATOR)
+        server.deliver("alice", *texts(1, 4))
+        self.session(server)
+        server.doveadm("mailbox", "update", "--uid-validity", "1234567890",
+                       "-u", "alice", "INBOX", check=True)
+        before = self.session(server)
+        stock = self.dovecot(plugin=False, config=SEPARATOR)
+        stock.deliver("alice", message(1))
+        shutil.rmtree(stock.mail_dir("alice"))
+        mail = "maildir:" + stock.mail_dir("alice")
+        server.doveadm("backup", "-u", "alice", mail, check=True)
+        self.assertEqual(self.session(stock), before)
+        stock.deliver("alice", *texts(5, 6))
+        text, shown = self.answers(stock, "UIDL", "LIST", "TOP 5 0",
+                                   "TOP 6 0")
+        self.assertEqual({n: shown[n] for n in before}, before)
+        server.doveadm("sync", "-1", "-R", "-u", "alice", mail, check=True)
+        path = self.file(server, text)
+        self.assertEqual(
+            [row["difference"] for row in
+             self.uidl(server, "verify", path, code=1)], ["changed"] * 2)
+        self.assertEqual(self.counts(server, path)["stored"], 2)
+        self.assertEqual(self.uidl(server, "verify", path), [])
+        self.assertEqual(self.session(server), shown)
+        # what they could have become is nobody's any more
+        server.deliver("alice", *texts(7, 9))
+        after = self.session(server)
+        self.assertEqual({n: after[n] for n in shown}, shown)
+        self.assertEqual(len(set(after.values())), 9)
+        server.remove_indexes("alice")
+        self.assertEqual(self.session(server), after)
+
     @each(format=FORMATS)
     def test_session_with_sizes_and_headers(self, format):
         """What a server answered: two messages have one size."""
         mails = [message(1), message(2), message(3, size=3000)]
         old = self.filled(*mails, plugin=False)
-        before = {}
-        text = b""
-        with old.pop3("alice") as client:
-            for command in ("UIDL", "LIST", "TOP 1 0", "TOP 2 0"):
-                client.ok(command)
-                lines = client.read_multi()
-                text += command.encode() + b"\r\n+OK\r\n" + lines + b".\r\n"
-            before = client.uidls()
-            client.quit()
+        text, before = self.answers(old, "UIDL", "LIST", "TOP 1 0", "TOP 2 0")
         server = self.filled(*reversed(mails), format=format)
         path = self.file(server, text)
         self.assertEqual(self.counts(server, path)["matched"], 3)
