@@ -238,6 +238,7 @@ static struct doveadm_mail_cmd_context *cmd_state_check_alloc(void)
 
 	ctx = doveadm_mail_cmd_alloc(struct doveadm_mail_cmd_context);
 	ctx->v.run = cmd_state_check_run;
+	POP3_POLICY_DOVEADM_READS_USERS(ctx);
 	ctx->v.init = cmd_state_check_init;
 	POP3_POLICY_DOVEADM_TAKES_OPTIONS(ctx);
 	doveadm_print_init(DOVEADM_PRINT_TYPE_TABLE);

@@ -182,6 +182,7 @@ static struct doveadm_mail_cmd_context *cmd_retention_run_alloc(void)
 
 	ctx = doveadm_mail_cmd_alloc(struct run_context);
 	ctx->ctx.v.run = cmd_retention_run_run;
+	POP3_POLICY_DOVEADM_READS_USERS(&ctx->ctx);
 	ctx->ctx.v.init = cmd_retention_run_init;
 	ctx->ctx.v.deinit = cmd_retention_run_deinit;
 	POP3_POLICY_DOVEADM_TAKES_OPTIONS(&ctx->ctx);

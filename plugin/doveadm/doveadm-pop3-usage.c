@@ -457,6 +457,7 @@ static struct doveadm_mail_cmd_context *cmd_usage_show_alloc(void)
 	g_array_set_clear_func(ctx->rows, usage_row_clear);
 	ctx->sort = PP_COUNTERS;
 	POP3_POLICY_DOVEADM_TAKES_OPTIONS(&ctx->ctx);
+	POP3_POLICY_DOVEADM_READS_USERS(&ctx->ctx);
 	doveadm_print_init(DOVEADM_PRINT_TYPE_FLOW);
 	return &ctx->ctx;
 }

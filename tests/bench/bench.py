@@ -17,6 +17,7 @@ import sys
 import tempfile
 
 import maildrops
+import usage
 from dovecot import Dovecot
 from measure import Client, Timer, cpu_secs, processors_apart, take_turns
 
@@ -256,6 +257,16 @@ class Bench:
         self.print_row("its memory a message, %s" % format, None, most,
                        "bytes", None, most, 200)
 
+    def usage(self):
+        """The counters of all users at once."""
+        users = usage.names(self.scaled(usage.USERS))
+        for name, measure in (("SQLite", usage.in_sqlite),
+                              ("PostgreSQL", usage.in_postgresql)):
+            wall = 1e3 * statistics.median(measure(users))
+            self.print_row("usage show -A, %d users, %s"
+                           % (len(users), name), None, wall, "ms", None,
+                           wall, 5000)
+
     def state_row(self, server, name):
         size = len(server.dict_get(USER, "state"))
         chunks = [server.dict_get(USER, "uidl/%d" % n) for n in range(4)]
@@ -426,7 +437,7 @@ def first_sight(server):
     return timer.wall, whole.cpu
 
 
-NAMES = ("uidl", "poll", "retr", "state", "first", "uidls")
+NAMES = ("uidl", "poll", "retr", "state", "first", "uidls", "usage")
 
 
 def main():

@@ -38,6 +38,23 @@ def example(name):
         return file.read()
 
 
+def configure(server, database, more=""):
+    """Gives a Dovecot without plugin and dict the example for DATABASE, with
+    MORE settings of the plugin's."""
+    line = server.line
+    name = "pop3-policy-%s.conf.ext" % database.name
+    text = example("dovecot-%s-%s.conf" % (line, database.name))
+    if name + "\n" in text:
+        with open(server.path(name), "w", encoding="utf-8") as file:
+            file.write(database.place(example(name)))
+    # The mail's owner has a number only: he joins a group that is there.
+    text = text.replace("/etc/dovecot/", server.root + "/") \
+        .replace("group = vmail", "group = dovecot") + \
+        "mail_access_groups = dovecot\n" + \
+        ("plugin {\n%s}\n" % more if line == "2.3" else more)
+    server.config = database.place(text)
+
+
 class Database:
     """Runs as USER, whose own directory it has."""
     user = None

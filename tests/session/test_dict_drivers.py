@@ -9,7 +9,7 @@ import re
 import threading
 import time
 
-from databases import MariaDB, PostgreSQL, Redis, example
+from databases import MariaDB, PostgreSQL, Redis, configure, example
 from dovecot import Dovecot, installed_line
 from test_usage import ALL_NAMES, NAMES, STORY, TIMES, Counting, UsageTest, \
     add_up, last_month
@@ -39,25 +39,14 @@ class Drivers:
 
     def server(self, config="", timeout=PATIENT, **options):
         """One with the example's configuration, and no dict but that."""
-        name = self.database.name
         server = Dovecot(plugin=False, dict=None, **options)
         self.servers.append(server)
         self.addCleanup(server.destroy)
-        line = installed_line()
-        text = example("dovecot-%s-%s.conf" % (line, name))
-        if ".conf.ext\n" in text:
-            server._write(server.path("pop3-policy-%s.conf.ext" % name),
-                          self.database.place(example(
-                              "pop3-policy-%s.conf.ext" % name)))
-        setting = "pop3_policy_dict_timeout = %s\n" % timeout
-        # The mail's owner has a number only: he joins a group that is there.
-        text = text.replace("/etc/dovecot/", server.root + "/") \
-            .replace("group = vmail", "group = dovecot") + \
-            "mail_access_groups = dovecot\n" + \
-            ("plugin {\n%s}\n" % setting if line == "2.3" else setting)
+        configure(server, self.database,
+                  "pop3_policy_dict_timeout = %s\n" % timeout)
         if isinstance(config, dict):
-            config = config.get(line, "")
-        server.config = self.database.place(text) + config
+            config = config.get(server.line, "")
+        server.config += config
         return server.start()
 
     def uidls(self, server, user="alice", *commands):
