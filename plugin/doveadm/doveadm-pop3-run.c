@@ -8,6 +8,7 @@
 #include "guid.h"
 #include "lib-signals.h"
 #include "str.h"
+#include "mail-storage-service.h"
 #include "mail-user.h"
 #include "doveadm.h"
 #include "pop3-policy-removal.h"
@@ -159,6 +160,13 @@ static void cmd_retention_run_deinit(struct doveadm_mail_cmd_context *_ctx)
 	       ctx->bytes, ctx->waiting, str_c(rules));
 }
 
+/* Namespaces take longer than all else of a user with nothing due. */
+static void
+cmd_retention_run_preinit(struct doveadm_mail_cmd_context *ctx)
+{
+	ctx->service_flags |= MAIL_STORAGE_SERVICE_FLAG_NO_NAMESPACES;
+}
+
 POP3_POLICY_DOVEADM_INIT(cmd_retention_run_init)
 {
 	struct run_context *ctx =
@@ -181,6 +189,7 @@ static struct doveadm_mail_cmd_context *cmd_retention_run_alloc(void)
 	struct run_context *ctx;
 
 	ctx = doveadm_mail_cmd_alloc(struct run_context);
+	ctx->ctx.v.preinit = cmd_retention_run_preinit;
 	ctx->ctx.v.run = cmd_retention_run_run;
 	POP3_POLICY_DOVEADM_READS_USERS(&ctx->ctx);
 	ctx->ctx.v.init = cmd_retention_run_init;

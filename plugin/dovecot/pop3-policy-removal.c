@@ -7,6 +7,7 @@
    stops a pass stops it between two complete steps. */
 #include "pop3-policy-compat.h"
 #include "lib-signals.h"
+#include "mail-namespace.h"
 #include "mail-storage.h"
 #include "mail-user.h"
 #include "master-service.h"
@@ -340,6 +341,14 @@ static int removal_batches(struct removal *r, const char **error_r)
 	return ret < 0 ? -1 : 0;
 }
 
+static int removal_files(struct pop3_policy_maildrop *md, const char **error_r)
+{
+	if (md->user->namespaces == NULL &&
+	    mail_namespaces_init(md->user, error_r) < 0)
+		return -1;
+	return pop3_policy_maildrop_files(md, error_r);
+}
+
 int pop3_policy_removal_run(struct pop3_policy_maildrop *md,
 			    const struct pop3_policy_removal_params *params,
 			    struct pop3_policy_removal_result *result_r,
@@ -357,7 +366,7 @@ int pop3_policy_removal_run(struct pop3_policy_maildrop *md,
 	ret = removal_load(&r, error_r);
 	removal_batch_free(&r);
 	if (ret > 0)
-		ret = pop3_policy_maildrop_files(md, error_r);
+		ret = removal_files(md, error_r);
 	if (ret <= 0) {
 		result_r->skipped = ret == 0;
 		return ret;

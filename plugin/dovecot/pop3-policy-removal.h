@@ -50,8 +50,8 @@ struct pop3_policy_removal_result {
 	uint64_t waiting;
 };
 
-/* One pass over the user's INBOX, whose namespaces must be there. The write
-   lock must not be held; a shared look lock is given up. Returns 0, or -1 and
+/* One pass over the user's INBOX. Namespaces that are not there are made once
+   there is something to do. The write lock must not be held; a shared look lock is given up. Returns 0, or -1 and
    *error_r; the result then says what was done before. */
 int pop3_policy_removal_run(struct pop3_policy_maildrop *md,
 			    const struct pop3_policy_removal_params *params,

@@ -17,6 +17,7 @@ import sys
 import tempfile
 
 import maildrops
+import retention
 import usage
 from dovecot import Dovecot
 from measure import Client, Timer, cpu_secs, processors_apart, take_turns
@@ -95,6 +96,13 @@ class Bench:
         ratio = statistics.median(p / h for h, p in zip(*sides))
         host, plugin = [1e3 * statistics.median(side) for side in sides]
         self.print_row(name, host, plugin, "ms", ratio, ratio, target)
+
+    def added(self, name, sides, target):
+        """The same, but the target is for what the second adds, in ms."""
+        ratio = statistics.median(p / h for h, p in zip(*sides))
+        more = 1e3 * statistics.median(p - h for h, p in zip(*sides))
+        host, plugin = [1e3 * statistics.median(side) for side in sides]
+        self.print_row(name, host, plugin, "ms", ratio, more, target)
 
     def print_row(self, name, host, plugin, unit, ratio, value, target):
         verdict = "" if target is None else \
@@ -181,6 +189,15 @@ class Bench:
                      column(results, 0))
             self.row("its session from login to close, CPU",
                      column(results, 1))
+
+    def run(self):
+        retention.run(self)
+
+    def remove(self):
+        retention.remove(self)
+
+    def passes(self):
+        retention.passes(self)
 
     def state(self):
         """The size of `state` after downloads in many sessions."""
@@ -437,7 +454,8 @@ def first_sight(server):
     return timer.wall, whole.cpu
 
 
-NAMES = ("uidl", "poll", "retr", "state", "first", "uidls", "usage")
+NAMES = ("uidl", "poll", "retr", "state", "first", "uidls", "run", "remove",
+         "passes", "usage")
 
 
 def main():
