@@ -39,8 +39,8 @@ struct pop3_policy_book_left {
 	/* the number of the chunk behind the last of them */
 	uint32_t behind;
 };
-/* Reads the whole ledger of STATE but for what *left_r says. NULL and *error_r if the dict
-   failed; g_array_unref(). */
+/* Reads the whole ledger of STATE but for what *left_r says. NULL and *error_r
+   if the dict failed; g_array_unref(). */
 GArray *pop3_policy_book_read(struct pop3_policy_maildrop *md,
 			      const struct pop3_policy_deadline *deadline,
 			      const struct pp_state *state,

@@ -46,8 +46,8 @@ int pop3_policy_mail_identity(struct mail *mail,
 
 /* Appends the identities of all messages with UID >= FIRST to ENTRIES (struct
    pp_identity). Returns 1 if all, 0 if DEADLINE (may be NULL) passed before, -1
-   on error. With HEADERS the header hashes too, and those only are what DEADLINE
-   keeps from being read. */
+   on error. With HEADERS the header hashes too; then DEADLINE only keeps those
+   from being read. */
 int pop3_policy_mailbox_identities(struct mailbox *box,
 				   struct mailbox_transaction_context *trans,
 				   guint32 first, bool headers,

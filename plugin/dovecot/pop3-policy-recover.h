@@ -33,8 +33,8 @@ struct pop3_policy_recover {
 
 /* Reads OLD's ledger and recognises messages. MAILBOX: what
    pop3_policy_mailbox_now() said. Storage ids and GUIDs are at hand; only where
-   they do not tell what became of shown messages all headers are read, for half of
-   what is left of the deadline: what was not read by then is not known. Returns
+   they do not tell what became of shown messages all headers are read, for half
+   of what is left of the deadline: what was not read is not known. Returns
    0, recovery_r->state is then the caller's; or -1 and *error_r. */
 int pop3_policy_recover_match(struct pop3_policy_recover *recover,
 			      const struct pp_state *old,

@@ -411,7 +411,8 @@ static void test_runs_limit(void)
 	g_autofree char *most = many_runs(PP_RUNS_MAX);
 	g_autofree char *more = many_runs(PP_RUNS_MAX + 1);
 	g_autofree char *fields = g_strconcat(BASE OPEN " retr=", most, NULL);
-	g_autofree char *fields_more = g_strconcat(BASE OPEN " retr=", more, NULL);
+	g_autofree char *fields_more = g_strconcat(BASE OPEN " retr=", more,
+						   NULL);
 	g_autofree char *good = test_sign("state", fields);
 	g_autofree char *bad = test_sign("state", fields_more);
 
