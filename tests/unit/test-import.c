@@ -236,7 +236,7 @@ static void test_long_lines(void)
 	g_autofree char *message =
 		g_strconcat("1 a\nRETR 1\nA: b\n\n", body, "\n.\n", NULL);
 	g_autofree char *header =
-		g_strconcat("1 a\nRETR 1\nA: ", body, "\n\n.\n", NULL);
+		g_strconcat("1 a\nRETR 1\nA: b\nC: ", body, "\n\n.\n", NULL);
 	g_autofree char *printed = NULL, *cut = NULL;
 	struct pp_import *import;
 
