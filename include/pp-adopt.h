@@ -34,9 +34,9 @@ void pp_adopt_clear(struct pp_adopt *adopt);
 
 /* Matches all anew from what is known now: by storage id, by GUID, by headers
    and size, by headers; a record of which only the size is known by that, where
-   it is the only such record and there is one such message. Where as many records as messages
-   have the same id, or headers and size, they are copies and go by order;
-   where the numbers differ they are ambiguous.
+   it is the only such record and there is one such message. Where as many
+   records as messages have the same id, or headers and size, they are copies
+   and go by order; where the numbers differ they are ambiguous.
 
    BY_ORDER: once ids are done, the nth record is the nth message as long as
    their sizes (where one of them is not known: their numbers) agree and their

@@ -88,8 +88,8 @@ GArray *pp_retention_judge(const struct pp_state *state,
 guint64 pp_retention_next_look(const GArray *verdicts,
 			       const struct pp_policy *policy, guint64 now);
 
-/* No message goes before this, by the facts of STATE alone: a lower bound, since
-   what is not there any more, is protected or within a cap counts too.
+/* No message goes before this, by the facts of STATE alone: a lower bound,
+   since what is not there any more, is protected or within a cap counts too.
    G_MAXUINT64: never. */
 guint64 pp_retention_earliest(const struct pp_state *state,
 			      const struct pp_policy *policy);

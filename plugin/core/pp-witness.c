@@ -89,7 +89,9 @@ void pp_witness_parse(const char *data, gsize size,
 		      struct pp_witness *witness_r)
 {
 	struct pp_witness witness = { PP_WITNESS_THERE, 0, 0, FALSE, 0 };
-	static const struct pp_witness none = { PP_WITNESS_NONE, 0, 0, FALSE, 0 };
+	static const struct pp_witness none = {
+		PP_WITNESS_NONE, 0, 0, FALSE, 0
+	};
 	static const struct pp_witness unreadable = {
 		PP_WITNESS_UNREADABLE, 0, 0, FALSE, 0
 	};

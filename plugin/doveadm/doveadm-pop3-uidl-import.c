@@ -102,8 +102,9 @@ static void import_print(const struct import_run *run, guint without)
 	}
 	if (counts->ambiguous > 0 && !run->ctx->by_order) {
 		e_info(run->drop.md->user->event, "pop3-policy: "
-		       "%u UIDLs could be those of several messages (--by-order "
-		       "takes them in the order of both)", counts->ambiguous);
+		       "%u UIDLs could be those of several messages "
+		       "(--by-order takes them in the order of both)",
+		       counts->ambiguous);
 	}
 }
 

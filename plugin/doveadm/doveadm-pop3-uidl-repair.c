@@ -99,7 +99,8 @@ static int repair_lost(struct repair_run *run,
 		return repair_refuse(run, "The dict has no state, but the "
 			"witness beside the mailbox says that there was one: "
 			"restore the dict; or accept the maildrop as it is "
-			"with --accept-loss: all UIDLs of rules change", error_r);
+			"with --accept-loss: all UIDLs of rules change",
+			error_r);
 	}
 	state = pp_state_new(&run->drop.now.id, time(NULL));
 	*change->state = state;

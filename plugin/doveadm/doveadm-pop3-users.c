@@ -1,9 +1,10 @@
 /* Copyright (c) 2026 dovecot-pop3-policy authors
    SPDX-License-Identifier: LGPL-2.1-or-later
 
-   The users of -A, with Dovecot 2.4. The auth process of 2.4.1 gives a listing up that is not
-   read for some seconds, as it happens where each user's turn comes between:
-   then -A ends after some thousand users. So all names are read first. */
+   The users of -A, with Dovecot 2.4. The auth process of 2.4.1 gives a listing
+   up that is not read for some seconds, as it happens where each user's turn
+   comes between: then -A ends after some thousand users. So all names are read
+   first. */
 #include "pop3-policy-compat.h"
 #include "array.h"
 #include "istream.h"

@@ -123,7 +123,7 @@ static int removal_expunge(struct removal *r, const char **error_r)
 
 	removal_pick(r);
 	count = r->gone->len;
-	/* a maildir's expunges would fail one by one, with success in the end */
+	/* a maildir's expunges would fail one by one, with success at last */
 	if (count > 0 && !r->result->dry_run && mailbox_is_readonly(r->box)) {
 		*error_r = t_strdup_printf(
 			"INBOX is read-only, %u messages stay", count);

@@ -68,7 +68,7 @@ pop3_policy_session_create(struct client *client,
 	session->md = md;
 	session->set = md->set;
 	session->start_time = ioloop_time;
-	/* none where pop3 runs on stdin; usage wants one that is not repeated */
+	/* none where pop3 runs on stdin; usage wants one that never repeats */
 	session->id = client->user->session_id != NULL ?
 		i_strdup(client->user->session_id) :
 		i_strdup_printf("%s.%"PRIdTIME_T, my_pid, ioloop_time);

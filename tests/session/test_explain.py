@@ -85,4 +85,5 @@ class Explain(RetentionTest):
         self.assertEqual(head.split(), "UID UIDL Size First seen Retrieved "
                          "Deleted Action When Rule".split())
         self.assertEqual([line.split() for line in lines],
-                         [" ".join(map(str, row.values())).split() for row in rows])
+                         [" ".join(map(str, row.values())).split()
+                          for row in rows])

@@ -299,7 +299,8 @@ class Sources(UidlToolsTest):
     def test_mbox_with_x_uidl(self, format):
         server = self.filled(*texts(1, 4), format=format)
         path = self.file(server, b"".join(
-            FROM.encode() + text.replace(b"\r\n", b"\n") + b"\n" for text in self.carrying()))
+            FROM.encode() + text.replace(b"\r\n", b"\n") + b"\n"
+            for text in self.carrying()))
         self.assertEqual(self.counts(server, path),
                          {"matched": 3, "stored": 3, "without_uidl": 1,
                           "left": 1})
