@@ -52,8 +52,8 @@ struct pop3_policy_removal_result {
 
 /* One pass over the user's INBOX. Namespaces that are not there are made once
    there is something to do. The write lock must not be held; a shared look lock
-   is given up. Returns 0, or -1 and *error_r; the result then says what was done
-   before. */
+   is given up. Returns 0, or -1 and *error_r; the result then says what was
+   done before. */
 int pop3_policy_removal_run(struct pop3_policy_maildrop *md,
 			    const struct pop3_policy_removal_params *params,
 			    struct pop3_policy_removal_result *result_r,
