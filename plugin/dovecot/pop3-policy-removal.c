@@ -77,7 +77,7 @@ static void removal_pick(struct removal *r)
 	guint i;
 
 	if (!r->result->dry_run)
-		max = I_MIN(max, PP_REMOVAL_BATCH);
+		max = I_MIN(max, r->batch_max);
 	for (i = 0; i < r->verdicts->len; i++) {
 		verdict = &g_array_index(r->verdicts, struct pp_verdict, i);
 		if (!verdict->goes_now)
@@ -300,6 +300,19 @@ static int removal_batch(struct removal *r, const char **error_r)
 	return ret;
 }
 
+/* A batch costs a look at all messages, however few it removes. */
+static int removal_timed_batch(struct removal *r, const char **error_r)
+{
+	struct pop3_policy_deadline quick =
+		pop3_policy_deadline_in(PP_REMOVAL_BATCH_QUICK_MSECS);
+	int ret = removal_batch(r, error_r);
+
+	r->batch_max = pop3_policy_deadline_left(&quick) == 0 ?
+		PP_REMOVAL_BATCH :
+		I_MIN(r->batch_max * 2, PP_REMOVAL_BATCH_MAX);
+	return ret;
+}
+
 static bool removal_has_to_stop(struct removal *r)
 {
 	return r->killed || (r->params->budget_msecs > 0 &&
@@ -326,7 +339,7 @@ static int removal_batches(struct removal *r, const char **error_r)
 
 	do {
 		T_BEGIN {
-			ret = removal_batch(r, error_r);
+			ret = removal_timed_batch(r, error_r);
 		} T_END_PASS_STR_IF(ret < 0, error_r);
 	} while (ret > 0 && !removal_has_to_stop(r));
 	if (ret > 0 && r->killed)
@@ -356,6 +369,7 @@ int pop3_policy_removal_run(struct pop3_policy_maildrop *md,
 {
 	struct removal r = {
 		.md = md, .params = params, .result = result_r,
+		.batch_max = PP_REMOVAL_BATCH,
 		.signals = signal_term_counter
 	};
 	int ret;
