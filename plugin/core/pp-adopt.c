@@ -161,9 +161,11 @@ static GArray *plan_make(const struct pp_adopt *adopt,
 	return plan;
 }
 
-/* Nobody else may have one of the UIDLs, but for those who get another one. */
+/* Nobody else may have one of the UIDLs, but for those who get another one: by
+   the plan, or, where theirs was not shown yet, as one of YIELDING. */
 static gboolean plan_check(const GArray *plan, const struct pp_state *state,
-			   guint32 uidnext, GError **error)
+			   guint32 shown, guint32 uidnext, GArray *yielding,
+			   GError **error)
 {
 	struct holders holders;
 	gboolean ret = TRUE;
@@ -176,6 +178,10 @@ static gboolean plan_check(const GArray *plan, const struct pp_state *state,
 
 		if (uid == 0 || plan_has(plan, uid))
 			continue;
+		if (uid > shown) {
+			g_array_append_val(yielding, uid);
+			continue;
+		}
 		g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX,
 			"line %u: UIDL %s would be there twice: for UID %u, "
 			"and UID %u has it", entry->record->line,
@@ -186,8 +192,21 @@ static gboolean plan_check(const GArray *plan, const struct pp_state *state,
 	return ret;
 }
 
-static void plan_carry_out(const GArray *plan, struct pp_state *state,
-			   guint32 uidnext)
+static void plan_yield(const GArray *yielding, struct pp_state *state)
+{
+	guint32 validity = pp_state_next_validity(state,
+						  state->mailbox.uidvalidity);
+
+	for (guint i = 0; i < yielding->len; i++) {
+		guint32 uid = g_array_index(yielding, guint32, i);
+
+		pp_uidl_map_set_rule(state->map, uid, uid, uid, validity);
+		pp_state_use_validity(state, validity);
+	}
+}
+
+static void plan_carry_out(const GArray *plan, const GArray *yielding,
+			   struct pp_state *state, guint32 uidnext)
 {
 	guint32 old_uid, validity, open_first, open_validity = 0;
 	gboolean taken = FALSE;
@@ -210,6 +229,7 @@ static void plan_carry_out(const GArray *plan, struct pp_state *state,
 			pp_uidl_map_set_text(state->map, entry->uid, uidl);
 		}
 	}
+	plan_yield(yielding, state);
 	if (taken && uidnext < PP_UID_MAX) {
 		(void)pp_state_open_rule(state, uidnext,
 					 state->mailbox.uidvalidity);
@@ -222,6 +242,8 @@ gboolean pp_adopt_apply(const struct pp_adopt *adopt, struct pp_state *state,
 {
 	struct pp_adopt_counts counts = { 0 };
 	g_autoptr(GArray) plan = NULL;
+	g_autoptr(GArray) yielding =
+		g_array_new(FALSE, FALSE, sizeof(guint32));
 
 	for (guint i = 0; i < adopt->records->len; i++) {
 		if (adopt->message_of[i] != PP_ADOPT_NONE)
@@ -232,9 +254,9 @@ gboolean pp_adopt_apply(const struct pp_adopt *adopt, struct pp_state *state,
 			counts.unmatched++;
 	}
 	plan = plan_make(adopt, state, shown, force, &counts);
-	if (!plan_check(plan, state, uidnext, error))
+	if (!plan_check(plan, state, shown, uidnext, yielding, error))
 		return FALSE;
-	plan_carry_out(plan, state, uidnext);
+	plan_carry_out(plan, yielding, state, uidnext);
 	*counts_r = counts;
 	return TRUE;
 }
