@@ -347,13 +347,14 @@ class HostileClients(GateTest):
                       reuse=reuse)
         for number in range(20):
             client = twins.ours.connect()
-            mark = twins.ours.log_mark()
             client.send(LOGIN + b"UIDL\r\nDELE 1\r\nRETR 2\r\n")
             if number % 2 == 0:
                 client.abort()
             else:
                 client.close()
-        twins.same([b"UIDL\r\nSTAT\r\nQUIT\r\n"])
+        # the log may still tell of those before
+        (host, *_), (ours, *_) = twins.run([b"UIDL\r\nSTAT\r\nQUIT\r\n"])
+        self.assertEqual(host, ours)
 
     def test_half_a_line_at_the_end(self):
         twins = Twins(self, some_messages())
