@@ -395,6 +395,13 @@ class Dovecot:
                 texts.append(file.read())
         return "".join(texts)
 
+    def maildir_files(self, user):
+        """A maildir's messages, the first delivered first: their names have
+        the second and the microsecond, which has no leading zeros."""
+        return sorted(glob.glob(self.mail_dir(user) + "/[nc]*/*"),
+                      key=lambda path: [int(number) for number in re.findall(
+                          "[0-9]+", os.path.basename(path))[:2]])
+
     def log(self, after=0):
         """The log's whole lines, without one that is still being written."""
         try:

@@ -100,8 +100,10 @@ class CutOff(Retrieved):
 
 class Damaged(Retrieved):
     def file_of(self, server, number):
-        pattern = {"maildir": "/*/*,S=*", "sdbox": "/mailboxes/INBOX/"
-                   "dbox-Mails/u.*", "mdbox": "/storage/m.*"}[server.format]
+        if server.format == "maildir":
+            return server.maildir_files("alice")[number - 1]
+        pattern = {"sdbox": "/mailboxes/INBOX/dbox-Mails/u.*",
+                   "mdbox": "/storage/m.*"}[server.format]
         paths = sorted(glob.glob(server.mail_dir("alice") + pattern),
                        key=lambda path: (len(os.path.basename(path)), path))
         return paths[0 if server.format == "mdbox" else number - 1]

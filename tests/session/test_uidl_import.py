@@ -190,8 +190,7 @@ class Import(UidlToolsTest):
         server = self.filled(*texts(1, 2))
         before = self.session(server)
         server.deliver("alice", *texts(3, 3))
-        name = os.path.basename(sorted(
-            glob.glob(server.mail_dir("alice") + "/[nc]*/*"))[-1])
+        name = os.path.basename(server.maildir_files("alice")[-1])
         path = self.file(server, "pop3-policy-uidls 1\nuidl %s id=%s\nend 1\n"
                          % (before[1], name.split(":")[0]))
         self.uidl(server, "import", path, code=DATAERR)
