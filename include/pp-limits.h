@@ -65,6 +65,10 @@
 /* mass_delete_percent looks at sessions that DELE at least this many. */
 #define PP_MASS_DELETE_MIN_MESSAGES 20
 
+/* UIDLs of others that look like a rule's have no higher validity: those above
+   are for what recoveries will need. */
+#define PP_VALIDITY_FOREIGN_MAX (G_MAXUINT32 - 65536)
+
 /* Texts of UIDLs that are imported: a line (but for messages in them), all
    messages, and a message's header. */
 #define PP_IMPORT_LINE_MAX_BYTES 2048

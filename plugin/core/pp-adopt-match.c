@@ -214,15 +214,19 @@ static void match_pass(struct pp_adopt *adopt, const struct adopt_pass *pass,
 	while (r < records->len && m < messages->len) {
 		gint ret = compare_values(key_at(records, r),
 					  key_at(messages, m));
-		guint record_count = keys_run(records, r);
-		guint message_count = keys_run(messages, m);
+		guint record_count, message_count;
 
-		if (ret == 0) {
-			match_run(adopt, records, r, record_count, messages, m,
-				  message_count, pass->copies, by_order);
+		if (ret != 0) {
+			r += ret < 0;
+			m += ret > 0;
+			continue;
 		}
-		r += ret <= 0 ? record_count : 0;
-		m += ret >= 0 ? message_count : 0;
+		record_count = keys_run(records, r);
+		message_count = keys_run(messages, m);
+		match_run(adopt, records, r, record_count, messages, m,
+			  message_count, pass->copies, by_order);
+		r += record_count;
+		m += message_count;
 	}
 }
 

@@ -175,7 +175,18 @@ static gboolean plan_check(const GArray *plan, const struct pp_state *state,
 		const struct plan_entry *entry =
 			&g_array_index(plan, struct plan_entry, i);
 		guint32 uid = holders_find(&holders, entry->record->uidl);
+		guint32 old_uid, validity;
 
+		if (pp_uidl_is_rule_shape(entry->record->uidl, &old_uid,
+					  &validity) &&
+		    validity > PP_VALIDITY_FOREIGN_MAX) {
+			g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX,
+				"line %u: UIDL %s would leave none for mail "
+				"to come", entry->record->line,
+				entry->record->uidl);
+			ret = FALSE;
+			continue;
+		}
 		if (uid == 0 || plan_has(plan, uid))
 			continue;
 		if (uid > shown) {
@@ -220,7 +231,7 @@ static void plan_carry_out(const GArray *plan, const GArray *yielding,
 		/* in capitals too */
 		if (pp_uidl_is_rule_shape(uidl, &old_uid, &validity)) {
 			pp_state_use_validity(state, validity);
-			taken = taken || validity >= open_validity;
+			taken = taken || validity == open_validity;
 		}
 		if (is_printed_rule(uidl, &old_uid, &validity)) {
 			pp_uidl_map_set_rule(state->map, entry->uid,
@@ -230,7 +241,9 @@ static void plan_carry_out(const GArray *plan, const GArray *yielding,
 		}
 	}
 	plan_yield(yielding, state);
-	if (taken && uidnext < PP_UID_MAX) {
+	/* the witness knows the open rule's validity only */
+	if ((taken || state->high_validity > open_validity) &&
+	    uidnext < PP_UID_MAX) {
 		(void)pp_state_open_rule(state, uidnext,
 					 state->mailbox.uidvalidity);
 	}

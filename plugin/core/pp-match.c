@@ -263,14 +263,18 @@ static void match_by(struct pp_match *match,
 
 	for (guint o = 0, n = 0; o < a->len && n < b->len; ) {
 		guint64 x = key_at(a, o)->key, y = key_at(b, n)->key;
-		guint o_end = group_end(a, o), n_end = group_end(b, n);
+		guint o_end, n_end;
 
-		if (x == y)
-			match_group(match, a, o, o_end, b, n, n_end);
-		if (x <= y)
-			o = o_end;
-		if (y <= x)
-			n = n_end;
+		if (x != y) {
+			o += x < y;
+			n += y < x;
+			continue;
+		}
+		o_end = group_end(a, o);
+		n_end = group_end(b, n);
+		match_group(match, a, o, o_end, b, n, n_end);
+		o = o_end;
+		n = n_end;
 	}
 }
 

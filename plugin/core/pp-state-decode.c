@@ -210,6 +210,8 @@ static gboolean get_marks(GHashTable *doc, struct pp_state *state,
 	    !get_numbers(doc, "due", 2, max_64_64, due, error) ||
 	    !get_numbers(doc, "bucket", 2, max_64_32, bucket, error))
 		return FALSE;
+	if (ledger[0] > PP_CHUNKS_MAX)
+		return limit_error(error, "ledger");
 	state->ledger_chunks = ledger[0];
 	state->ledger_last_first = ledger[1];
 	state->ledger_upto = ledger[2];

@@ -136,6 +136,12 @@ static void put(struct pp_uidl_map *map, struct pp_uidl_seg seg)
 	}
 	for (i = low + left; i + right < high; i++)
 		g_free(seg_at(map, i)->text);
+	/* without moving all that is behind, where one takes another's place */
+	if (pieces->len == high - low) {
+		memcpy(seg_at(map, low), pieces->data,
+		       pieces->len * sizeof(seg));
+		return;
+	}
 	if (high > low)
 		g_array_remove_range(map->array, low, high - low);
 	g_array_insert_vals(map->array, low, pieces->data, pieces->len);

@@ -57,6 +57,8 @@ static int import_change(struct pop3_policy_change *change, void *context,
 
 	if (import_prepare(run, change->state, error_r) < 0)
 		return -1;
+	/* that may have read all mail; now the dict has its time */
+	run->deadline = doveadm_pop3_deadline(run->drop.md);
 	state = *change->state;
 	if (!pp_adopt_apply(&run->match.adopt, state,
 			    doveadm_pop3_drop_shown_upto(&run->drop, state),

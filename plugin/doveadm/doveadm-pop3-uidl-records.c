@@ -34,7 +34,7 @@ void doveadm_pop3_source_init(struct doveadm_mail_cmd_context *ctx,
 		i_fatal_status(EX_USAGE, "Either a file, or --from a mailbox");
 	if (source_r->path == NULL || g_str_has_prefix(source_r->path, "~/"))
 		return;
-	if (!ctx->iterate_single_user && ctx->users_list_input != NULL)
+	if (!ctx->iterate_single_user)
 		i_fatal_status(EX_USAGE, "For more than one user the file must "
 			       "be one in each home: ~/...");
 	source_r->fd = open(source_r->path, O_RDONLY | O_CLOEXEC);
@@ -99,6 +99,11 @@ static int records_add_message(struct doveadm_pop3_records *records,
 	const char *xuidl;
 
 	record.header = pop3_policy_stream_header_hash(input, &xuidl);
+	if (input->stream_errno != 0) {
+		*error_r = t_strdup_printf("cannot be read: %s",
+					   i_stream_get_error(input));
+		return -1;
+	}
 	if (xuidl != NULL)
 		xuidl = t_str_trim(xuidl, " \t");
 	record.uidl = g_strdup(xuidl);
@@ -159,13 +164,20 @@ static int records_maildir_file(struct doveadm_pop3_records *records,
 				const char **error_r)
 {
 	struct istream *input;
+	struct stat st;
 	int fd, ret;
 
-	fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+	/* it may be a FIFO, which would be waited for */
+	fd = openat(dir_fd, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd == -1) {
 		if (errno == ENOENT)
 			return 0;
 		*error_r = t_strdup_printf("open(%s) failed: %m", name);
+		return -1;
+	}
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		i_close_fd(&fd);
+		*error_r = t_strdup_printf("%s: not a file", name);
 		return -1;
 	}
 	input = i_stream_create_fd_autoclose(&fd, IO_BLOCK_SIZE);
@@ -185,8 +197,10 @@ static bool records_maildir_names(int dir_fd, ARRAY_TYPE(const_string) *names)
 	struct dirent *entry;
 	const char *name;
 
-	if (dir == NULL)
+	if (dir == NULL) {
+		i_close_fd(&dir_fd);
 		return FALSE;
+	}
 	rewinddir(dir);
 	while ((entry = readdir(dir)) != NULL) {
 		if (entry->d_name[0] == '.')
@@ -205,7 +219,8 @@ static int records_maildir_dir(struct doveadm_pop3_records *records,
 			       const char **error_r)
 {
 	ARRAY_TYPE(const_string) names;
-	int fd = openat(maildir_fd, dir, O_RDONLY | O_CLOEXEC), ret = 0;
+	int fd = openat(maildir_fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int ret = 0;
 	const char *name;
 
 	t_array_init(&names, 128);
@@ -270,6 +285,7 @@ static int records_path(struct doveadm_pop3_records *records,
 			const char **error_r)
 {
 	const char *path, *home;
+	struct stat st;
 	int fd, ret;
 
 	if (source->fd != -1) {
@@ -281,12 +297,18 @@ static int records_path(struct doveadm_pop3_records *records,
 		return -1;
 	}
 	path = t_strconcat(home, source->path + 1, NULL);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd == -1) {
 		*error_r = t_strdup_printf("open(%s) failed: %m", path);
 		return -1;
 	}
-	ret = records_file(records, fd, path, error_r);
+	if (fstat(fd, &st) < 0 ||
+	    (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))) {
+		*error_r = "neither a file nor a maildir";
+		ret = -1;
+	} else {
+		ret = records_file(records, fd, path, error_r);
+	}
 	i_close_fd(&fd);
 	return ret;
 }

@@ -81,7 +81,7 @@ static int repair_recover(struct repair_run *run,
 	}
 	if (recovery.unchanged)
 		pop3_policy_recover_clear(&run->recover);
-	else
+	else if (!run->dry_run)
 		pop3_policy_recover_log(&run->recover, run->event,
 					*change->state, &run->drop.now,
 					&recovery);
@@ -183,6 +183,8 @@ static int repair_change(struct pop3_policy_change *change, void *context,
 				     &run->why, error_r) < 0)
 		return -1;
 	ret = repair_decided(run, change, error_r);
+	/* that may have read all mail; now the dict has its time */
+	run->deadline = doveadm_pop3_deadline(run->drop.md);
 	if (ret <= 0 || run->dry_run)
 		return ret < 0 ? -1 : 0;
 	change->state_changed = TRUE;
@@ -253,8 +255,13 @@ static int repair_store(struct repair_run *run, const char **error_r)
 		return 0;
 	/* the ledger follows */
 	run->deadline = doveadm_pop3_deadline(md);
-	return pop3_policy_maildrop_change(md, &run->deadline, TRUE, FALSE,
-					   repair_book, run, error_r);
+	if (pop3_policy_maildrop_change(md, &run->deadline, TRUE, FALSE,
+					repair_book, run, error_r) < 0) {
+		e_warning(run->event, "The UIDLs are repaired, the ledger is "
+			  "not stored: a later session does that: %s",
+			  *error_r);
+	}
+	return 0;
 }
 
 static int cmd_uidl_repair_run(struct doveadm_mail_cmd_context *ctx,

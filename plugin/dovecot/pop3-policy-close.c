@@ -18,6 +18,8 @@
 /* Collecting the identities of a maildrop's first sight may take long: at UIDL
    this part of the deadline is spent on it, the rest is done at close. */
 #define STORE_NEW_COLLECT_DIVISOR 4
+/* Up to so many new UIDs are stored with what a login stores anyway. */
+#define STORE_NEW_WITH_LOGIN_UIDS 5000
 /* Header hashes are noted for this many of the messages that a session
    retrieved: each is a file that has to be opened again. */
 #define CLOSE_HEADERS_MAX 250
@@ -210,9 +212,11 @@ static void store_new_init(struct close_context *ctx,
 			   const struct pop3_policy_deadline *deadline,
 			   const struct pp_state *base)
 {
-	struct pop3_policy_deadline collect =
-		pop3_policy_deadline_in(session->set->dict_timeout_msecs /
-					STORE_NEW_COLLECT_DIVISOR);
+	/* what is left has to do for the commit */
+	struct pop3_policy_deadline collect = pop3_policy_deadline_in(
+		I_MIN(session->set->dict_timeout_msecs /
+		      STORE_NEW_COLLECT_DIVISOR,
+		      pop3_policy_deadline_left(deadline) / 2));
 
 	i_zero(ctx);
 	ctx->session = session;
@@ -244,7 +248,11 @@ int pop3_policy_store_new_with(struct pop3_policy_session *session,
 	struct close_context ctx;
 	int ret;
 
-	if (session->highest_uid <= (*change->state)->mark)
+	/* a ledger that is much, or another dict, is not worth a login */
+	if (session->highest_uid <= (*change->state)->mark ||
+	    session->highest_uid - (*change->state)->mark >
+	    STORE_NEW_WITH_LOGIN_UIDS ||
+	    pop3_policy_store_has_ledger_dict(session->md->store))
 		return 0;
 	store_new_init(&ctx, session, deadline, *change->state);
 	ret = close_change(change, &ctx, error_r);

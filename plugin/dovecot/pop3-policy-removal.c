@@ -327,6 +327,12 @@ static void removal_log_waiting(struct removal *r)
 		       r->result->waiting);
 		return;
 	}
+	if (r->result->busy) {
+		e_info(r->event, "%"PRIu64" more messages are due, and wait "
+		       "for a later pass: a session looks at the maildrop",
+		       r->result->waiting);
+		return;
+	}
 	e_info(r->event, "%"PRIu64" more messages are due, and wait for a "
 	       "pass a day later (time was up, or "
 	       "pop3_policy_removal_limit_percent=%u)", r->result->waiting,

@@ -228,8 +228,13 @@ static bool sight_is_acceptable(struct sight *sight, const char *text)
 
 	if (!pp_uidl_is_valid(text))
 		return FALSE;
-	if (sight->first || !pp_uidl_is_rule_shape(text, &uid, &validity))
+	if (!pp_uidl_is_rule_shape(text, &uid, &validity))
 		return TRUE;
+	/* on the day the plugin comes all stays what it was */
+	if (sight->first)
+		return TRUE;
+	if (validity > PP_VALIDITY_FOREIGN_MAX)
+		return FALSE;
 	/* a validity that was used may have been used for this very UIDL */
 	return validity > sight->state->high_validity;
 }
@@ -244,7 +249,8 @@ static void sight_set(struct sight *sight, const struct sight_entry *entry,
 	guint32 uid, validity;
 
 	if (pp_uidl_is_rule_shape(text, &uid, &validity)) {
-		pp_state_use_validity(state, validity);
+		if (validity <= PP_VALIDITY_FOREIGN_MAX)
+			pp_state_use_validity(state, validity);
 		if (validity == sight->open_validity)
 			sight->open_taken = TRUE;
 		i_zero(&seg);
@@ -286,7 +292,8 @@ static void sight_note_validities(struct sight *sight)
 
 	array_foreach(&sight->entries, entry) {
 		if (entry->text != NULL && sight->first &&
-		    pp_uidl_is_rule_shape(entry->text, &uid, &validity))
+		    pp_uidl_is_rule_shape(entry->text, &uid, &validity) &&
+		    validity <= PP_VALIDITY_FOREIGN_MAX)
 			pp_state_use_validity(sight->state, validity);
 	}
 }

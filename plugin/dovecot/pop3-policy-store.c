@@ -122,6 +122,11 @@ bool pop3_policy_store_process_must_end(void)
 	return process_must_end;
 }
 
+bool pop3_policy_store_has_ledger_dict(const struct pop3_policy_store *store)
+{
+	return store->ledger_dict != NULL;
+}
+
 bool pop3_policy_store_has_failed(const struct pop3_policy_store *store)
 {
 	return store->failed;

@@ -36,6 +36,10 @@ void pop3_policy_store_deinit(struct pop3_policy_store **store);
 /* TRUE if any store of this process had to abandon an operation. */
 bool pop3_policy_store_process_must_end(void);
 
+/* TRUE if the ledger's keys go to a dict of their own, which may be out of
+   reach by itself. */
+bool pop3_policy_store_has_ledger_dict(const struct pop3_policy_store *store);
+
 /* TRUE after the first failure. */
 bool pop3_policy_store_has_failed(const struct pop3_policy_store *store);
 

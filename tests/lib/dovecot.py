@@ -34,6 +34,7 @@ faketime      True: the time can be moved while the server runs, set_time()
 env           more environment for all of Dovecot's processes
 """
 
+import contextlib
 import glob
 import imaplib
 import os
@@ -378,7 +379,9 @@ class Dovecot:
 
     def kill(self, name, number=signal.SIGKILL):
         for pid in self.processes(name):
-            os.kill(pid, number)
+            # it may end by itself at any time
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def wait_no_process(self, name):
         """Until all sessions have ended: what they commit is committed."""

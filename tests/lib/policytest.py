@@ -11,7 +11,7 @@ from fakedict import ANSWER, FakeDict
 from testcase import SessionTest, message, wait_for
 
 # The deadline where it has to pass in a test, and where it must not.
-SHORT = {"pop3_policy_dict_timeout": "300ms"}
+SHORT = {"pop3_policy_dict_timeout": "1s"}
 LONG = {"pop3_policy_dict_timeout": "100000s"}
 TEMPORARY = r"-ERR \[SYS/TEMP\] "
 REPLAYABLE = (r"usage not stored, to be replayed: user=alice session=\S+ "
@@ -63,8 +63,8 @@ class PolicyTest(SessionTest):
         self.ended(server, mark)
         return uidls
 
-    def ended(self, server, mark):
-        server.wait_log(r"pop3\(.*Disconnected", after=mark)
+    def ended(self, server, mark, user="[^)]*"):
+        server.wait_log(r"pop3\(%s\).*Disconnected" % user, after=mark)
         server.wait_no_process("pop3")
 
     def assert_refused(self, server, user="alice"):

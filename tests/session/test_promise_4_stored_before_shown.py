@@ -47,6 +47,7 @@ class StoredBeforeShown(SessionTest):
             client.quit()
         server.wait_no_process("pop3")
         self.assertIn("mark=1 ", server.dict_get("alice", "state"))
+        server.wait_log("The dict's commit failed")
         self.assertEqual(server.log().count("The dict's commit failed"), 1)
         self.unlock_dict(server)
         self.assertEqual(self.session(server), shown)

@@ -5,11 +5,11 @@
 # renders, sorts, has no error, loads nothing; and what it is made of comes from
 # doveadm.
 
+import http.server
 import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 import threading
@@ -64,32 +64,27 @@ document.body.append(data);
 """
 
 
-class Listener:
+class Request(http.server.BaseHTTPRequestHandler):
+    def parse_request(self):
+        self.server.asked.append(
+            self.raw_requestline.decode("latin-1").rstrip("\r\n"))
+        return False
+
+
+class Listener(http.server.ThreadingHTTPServer):
     """Stands for the rest of the world: all that the browser asks for comes
     here, and is noted."""
+    daemon_threads = True
 
     def __init__(self, test):
+        super().__init__(("127.0.0.1", 0), Request)
         self.asked = []
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
-        test.addCleanup(self.close)
-
-    def run(self):
-        while True:
-            connection, _ = self.socket.accept()
-            with connection:
-                line = connection.recv(4096).split(b"\r\n")[0]
-                if line == b"":
-                    return
-                self.asked.append(line.decode("latin-1"))
-
-    def close(self):
-        # a connection that says nothing ends it
-        socket.create_connection(("127.0.0.1", self.port)).close()
-        self.thread.join()
-        self.socket.close()
+        thread = threading.Thread(target=self.serve_forever)
+        thread.start()
+        # the last one is done first
+        test.addCleanup(self.server_close)
+        test.addCleanup(thread.join)
+        test.addCleanup(self.shutdown)
 
 
 def row(user, period="total", **counters):
@@ -121,7 +116,7 @@ class Page(UsageTest):
              "--disable-quic", "--no-first-run",
              "--disable-background-networking", "--disable-component-update",
              "--disable-sync", "--user-data-dir=" + self.root + "/profile",
-             "--proxy-server=http://127.0.0.1:%d" % world.port,
+             "--proxy-server=http://127.0.0.1:%d" % world.server_port,
              "--proxy-bypass-list=<-loopback>", "--window-size=" + size,
              "--enable-logging=stderr", "--dump-dom", *options,
              "file://" + path],

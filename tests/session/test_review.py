@@ -139,6 +139,20 @@ class HalfStored(SessionTest):
         self.allow_commits(server, "state", True)
         self.assertEqual(uidls(server), shown)
 
+    def test_texts_are_stored_where_no_ledger_can_be(self):
+        """What a login has to store is in the other dict."""
+        server = self.two_dicts(config=BY_GUID)
+        self.allow_commits(server, "ledger", False)
+        before = uidls(server)
+        self.assertTrue(os.path.exists(server.home("alice") + "/state/dict"))
+        server.deliver("alice", *messages(13, 14))
+        shown = uidls(server)
+        self.assertEqual({n: shown[n] for n in before}, before)
+        self.assertEqual(len(shown), 14)
+        server.config = ""
+        server.restart()
+        self.assertEqual(uidls(server), shown)
+
     def test_recoveries_at_once_agree_where_no_ledger_is_stored(self):
         server = self.two_dicts(format="maildir")
         before = uidls(server)

@@ -275,6 +275,22 @@ class Sources(UidlToolsTest):
         self.assertEqual(self.session(server), {1: "UID1-5"})
         self.assertEqual(self.session(server, user="bob"), {1: "UID1-3"})
 
+    def test_one_file_for_many_users(self):
+        server = self.filled(*texts(1, 1))
+        path = self.file(server, "UIDL\n1 one\n")
+        for who in (("-A",), ("-u", "a*")):
+            result = server.doveadm("pop3", "uidl", "import", *who, path)
+            self.assertEqual(result.returncode, 64)
+            self.assertIn("must be one in each home", result.stderr)
+
+    def test_file_that_is_a_fifo(self):
+        server = self.filled(*texts(1, 1))
+        path = server.home("alice") + "/fifo"
+        os.mkfifo(path)
+        os.chown(path, server.uid, server.uid)
+        self.uidl(server, "import", "~/fifo", code=DATAERR)
+        self.assertIn("neither a file nor a maildir", self.stderr)
+
     @each(new=FORMATS)
     def test_dovecot_uidlist(self, new):
         old = self.dovecot(

@@ -14,7 +14,7 @@ from fakedict import ANSWER, COMMIT, FAIL, LOSE, FakeDict
 from test_examples import source
 from test_usage import ALL_NAMES, NAMES, STORY, Counting, UsageTest, \
     add_up, last_month
-from testcase import each, message
+from testcase import each, message, wait_for
 
 MARK = "usage not stored, to be replayed: "
 
@@ -52,6 +52,7 @@ class Replay(Commands):
         second.quit()
         server.wait_no_process("pop3")
         fake.rule = lambda operation, user, keys: ANSWER
+        wait_for(lambda: MARK in server.log(), "the line to replay")
         self.assertEqual(server.log().count(MARK), 1)
         return server, add_up([first.counts, second.counts])
 
@@ -174,6 +175,8 @@ class Replay(Commands):
             client.quit()
         server.wait_no_process("pop3")
         fake.rule = lambda operation, user, keys: ANSWER
+        wait_for(lambda: server.log().count(MARK) == len(NAMES),
+                 "the lines to replay")
         outcomes = self.replay(server, server.log(), "-A")
         self.assertEqual([o for _, o in outcomes],
                          ["added"] * len(NAMES))

@@ -146,7 +146,8 @@ static void fill_up(struct pp_state *state)
 	state->hidden_flag = g_strnfill(PP_FLAG_MAX_BYTES, '%');
 	for (i = 0; i < PP_SHOWN_MAX; i++)
 		pp_state_add_shown(state, PP_UID_MAX - i, G_MAXUINT64);
-	state->ledger_chunks = state->ledger_last_first = G_MAXUINT32;
+	state->ledger_chunks = PP_CHUNKS_MAX;
+	state->ledger_last_first = G_MAXUINT32;
 	state->ledger_upto = state->count = state->generation = G_MAXUINT32;
 	state->due = state->due_rules = state->bucket_time = G_MAXUINT64;
 	state->bucket_millis = G_MAXUINT32;
