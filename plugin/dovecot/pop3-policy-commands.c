@@ -207,14 +207,21 @@ static const struct pop3_policy_command commands[] = {
 	{ "LIST", command_list },
 };
 
-const struct pop3_policy_command *pop3_policy_command_find(const char *line)
+const struct pop3_policy_command *
+pop3_policy_command_find(const unsigned char *line, size_t len)
 {
-	size_t len = strcspn(line, " ");
 	unsigned int i;
 
 	for (i = 0; i < N_ELEMENTS(commands); i++) {
-		if (strlen(commands[i].name) == len &&
-		    strncasecmp(commands[i].name, line, len) == 0)
+		size_t name_len = strlen(commands[i].name);
+
+		if (len < name_len ||
+		    strncasecmp(commands[i].name, (const char *)line,
+				name_len) != 0)
+			continue;
+		/* the host ends a line at a NUL */
+		if (len == name_len || line[name_len] == ' ' ||
+		    line[name_len] == '\0')
 			return &commands[i];
 	}
 	return NULL;

@@ -36,15 +36,15 @@ static size_t gate_line_len(const unsigned char *data, size_t size)
 	return lf == NULL ? 0 : lf - data + 1;
 }
 
-/* As the host sees it: a C string without CR LF. */
-static const char *gate_line_str(const unsigned char *data, size_t len)
+/* LEN without CR LF. */
+static size_t gate_text_len(const unsigned char *data, size_t len)
 {
 	i_assert(len > 0);
 
 	len--;
 	if (len > 0 && data[len-1] == '\r')
 		len--;
-	return t_strndup(data, len);
+	return len;
 }
 
 static uoff_t gate_offset(struct pop3_policy_gate *gate)
@@ -71,16 +71,14 @@ gate_pass_lines(struct pop3_policy_gate *gate, const unsigned char *data,
 		size_t size)
 {
 	struct pop3_policy_session *session = gate->session;
-	const struct pop3_policy_command *command;
 	size_t len;
 
 	while ((len = gate_line_len(data + gate->passed,
 				    size - gate->passed)) > 0) {
-		T_BEGIN {
-			command = pop3_policy_command_find(
-				gate_line_str(data + gate->passed, len));
-		} T_END;
-		if (command != NULL)
+		const unsigned char *line = data + gate->passed;
+
+		if (pop3_policy_command_find(line, gate_text_len(line, len)) !=
+		    NULL)
 			return TRUE;
 		pop3_policy_mail_proof(session,
 				       gate_offset(gate) + gate->passed);
@@ -95,14 +93,14 @@ gate_run_line(struct pop3_policy_gate *gate, const unsigned char *data,
 	      size_t len)
 {
 	struct pop3_policy_session *session = gate->session;
+	size_t text_len = gate_text_len(data, len);
 	enum pop3_policy_command_result result;
 
 	pop3_policy_mail_proof(session, gate_offset(gate));
 	T_BEGIN {
-		const char *line = gate_line_str(data, len);
-
 		result = pop3_policy_command_run(session,
-			pop3_policy_command_find(line), line);
+			pop3_policy_command_find(data, text_len),
+			t_strndup(data, text_len));
 	} T_END;
 	if (result == POP3_POLICY_COMMAND_PASS) {
 		gate->passed = len;

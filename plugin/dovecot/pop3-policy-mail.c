@@ -14,32 +14,32 @@
 #include "pop3-policy-plugin.h"
 #include "pop3-policy-session.h"
 
-#define MAIL_CONTEXT(obj) \
-	MODULE_CONTEXT(obj, pop3_policy_mail_module)
+#define MAILBOX_CONTEXT(obj) \
+	MODULE_CONTEXT(obj, pop3_policy_mailbox_module)
 
-enum fetch_kind {
-	FETCH_NONE,
-	FETCH_RETR,
-	FETCH_TOP
+/* A mail gets its functions where it is allocated, by its mailbox: a hook into
+   each mail would cost a RETR more than all the rest. */
+struct pop3_policy_mailbox {
+	union mailbox_module_context module_ctx;
+
+	/* of the mailbox's mails, as the storage made them */
+	struct mail_vfuncs mail_super;
 };
 
-struct pop3_policy_mail {
-	union mail_module_context module_ctx;
+static MODULE_CONTEXT_DEFINE_INIT(pop3_policy_mailbox_module,
+				  &mail_storage_module_register);
 
-	/* the transfer that began with get_stream(), and what the client had
-	   been sent by then */
-	enum fetch_kind fetch;
-	struct istream *stream;
-	uint64_t host_bytes;
-};
+static const struct mail_vfuncs *mail_super(struct mail *mail)
+{
+	struct pop3_policy_mailbox *pbox = MAILBOX_CONTEXT(mail->box);
 
-static MODULE_CONTEXT_DEFINE_INIT(pop3_policy_mail_module,
-				  &mail_module_register);
+	return &pbox->mail_super;
+}
 
 static uint64_t
-host_bytes(const struct client *client, enum fetch_kind kind)
+host_bytes(const struct client *client, enum pop3_policy_transfer_kind kind)
 {
-	return kind == FETCH_RETR ? client->retr_bytes : client->top_bytes;
+	return kind == POP3_POLICY_TRANSFER_RETR ? client->retr_bytes : client->top_bytes;
 }
 
 /* The run of UIDs that ends in MAIL's: between it and the message before there
@@ -79,13 +79,14 @@ fetch_is_whole(struct pop3_policy_session *session, struct mail *mail,
    if the stream has no error and stands at its end. No one else looks at the
    stream's error: of a damaged message the host sends what there is. */
 static void
-fetch_finished(struct pop3_policy_session *session, struct mail *mail,
-	       struct pop3_policy_mail *pmail)
+transfer_finished(struct pop3_policy_session *session, struct mail *mail)
 {
+	const struct pop3_policy_transfer *transfer = &session->transfer;
 	struct client *client = session->client;
-	struct istream *stream = pmail->stream;
-	bool retr = pmail->fetch == FETCH_RETR;
-	uint64_t bytes = host_bytes(client, pmail->fetch) - pmail->host_bytes;
+	struct istream *stream = transfer->stream;
+	bool retr = transfer->kind == POP3_POLICY_TRANSFER_RETR;
+	uint64_t bytes = host_bytes(client, transfer->kind) -
+		transfer->host_bytes;
 	uint64_t *values = session->counters.value;
 
 	if (client->output->closed) {
@@ -101,21 +102,17 @@ fetch_finished(struct pop3_policy_session *session, struct mail *mail,
 		fetch_is_whole(session, mail, bytes);
 }
 
-static void pop3_policy_mail_close(struct mail *_mail)
+static void pop3_policy_mail_close(struct mail *mail)
 {
-	struct mail_private *mail = (struct mail_private *)_mail;
-	struct pop3_policy_mail *pmail = MAIL_CONTEXT(mail);
-	struct pop3_policy_session *session;
+	struct pop3_policy_session *session =
+		pop3_policy_session_get(mail->box->storage->user);
 
-	if (pmail->fetch != FETCH_NONE) {
-		session = pop3_policy_session_get(_mail->box->storage->user);
-		if (session != NULL && session->client != NULL &&
-		    session->gate != NULL)
-			fetch_finished(session, _mail, pmail);
-		pmail->fetch = FETCH_NONE;
-		pmail->stream = NULL;
+	if (session != NULL && session->transfer.mail == mail) {
+		if (session->client != NULL && session->gate != NULL)
+			transfer_finished(session, mail);
+		i_zero(&session->transfer);
 	}
-	pmail->module_ctx.super.close(_mail);
+	mail_super(mail)->close(mail);
 }
 
 static int
@@ -125,25 +122,27 @@ pop3_policy_mail_get_stream(struct mail *_mail, bool get_body,
 			    struct istream **stream_r)
 {
 	struct mail_private *mail = (struct mail_private *)_mail;
-	struct pop3_policy_mail *pmail = MAIL_CONTEXT(mail);
 	struct pop3_policy_session *session =
 		pop3_policy_session_get(_mail->box->storage->user);
+	enum pop3_policy_transfer_kind kind;
 
-	if (pmail->module_ctx.super.get_stream(_mail, get_body, hdr_size,
-					       body_size, stream_r) < 0)
+	if (mail_super(_mail)->get_stream(_mail, get_body, hdr_size, body_size,
+					  stream_r) < 0)
 		return -1;
 	/* sizes are looked up through here too, and a RETR comes twice */
 	if (session == NULL || session->client == NULL ||
 	    mail->get_stream_reason == NULL)
 		return 0;
 	if (strcmp(mail->get_stream_reason, "RETR") == 0)
-		pmail->fetch = FETCH_RETR;
+		kind = POP3_POLICY_TRANSFER_RETR;
 	else if (strcmp(mail->get_stream_reason, "TOP") == 0)
-		pmail->fetch = FETCH_TOP;
+		kind = POP3_POLICY_TRANSFER_TOP;
 	else
 		return 0;
-	pmail->stream = *stream_r;
-	pmail->host_bytes = host_bytes(session->client, pmail->fetch);
+	session->transfer.mail = _mail;
+	session->transfer.kind = kind;
+	session->transfer.stream = *stream_r;
+	session->transfer.host_bytes = host_bytes(session->client, kind);
 	return 0;
 }
 
@@ -151,69 +150,75 @@ pop3_policy_mail_get_stream(struct mail *_mail, bool get_body,
    here, by UID: after QUIT the view is another one, in which the numbers that
    the client used may be others' or nobody's. */
 static void
-pop3_policy_mail_update_keywords(struct mail *_mail,
+pop3_policy_mail_update_keywords(struct mail *mail,
 				 enum modify_type modify_type,
 				 struct mail_keywords *keywords)
 {
-	struct mail_private *mail = (struct mail_private *)_mail;
-	struct pop3_policy_mail *pmail = MAIL_CONTEXT(mail);
 	struct pop3_policy_session *session =
-		pop3_policy_session_get(_mail->box->storage->user);
+		pop3_policy_session_get(mail->box->storage->user);
 
 	if (session != NULL && session->client != NULL &&
 	    keywords == session->client->deleted_kw &&
 	    modify_type == MODIFY_ADD) {
-		pp_runs_set(session->deleted, _mail->uid, _mail->uid,
+		pp_runs_set(session->deleted, mail->uid, mail->uid,
 			    ioloop_time);
 	}
-	pmail->module_ctx.super.update_keywords(_mail, modify_type, keywords);
+	mail_super(mail)->update_keywords(mail, modify_type, keywords);
 }
 
 static int
-pop3_policy_mail_get_special(struct mail *_mail, enum mail_fetch_field field,
+pop3_policy_mail_get_special(struct mail *mail, enum mail_fetch_field field,
 			     const char **value_r)
 {
-	struct mail_private *mail = (struct mail_private *)_mail;
-	struct pop3_policy_mail *pmail = MAIL_CONTEXT(mail);
-
 	if (field == MAIL_FETCH_UIDL_BACKEND) {
-		int ret = pop3_policy_answer_uidl(_mail, value_r);
+		int ret = pop3_policy_answer_uidl(mail, value_r);
 
 		if (ret != 0)
 			return ret < 0 ? -1 : 0;
 	}
-	return pmail->module_ctx.super.get_special(_mail, field, value_r);
+	return mail_super(mail)->get_special(mail, field, value_r);
 }
 
-int pop3_policy_mail_host_uidl(struct mail *_mail, const char **value_r)
+int pop3_policy_mail_host_uidl(struct mail *mail, const char **value_r)
 {
-	struct mail_private *mail = (struct mail_private *)_mail;
-	struct pop3_policy_mail *pmail = MAIL_CONTEXT(mail);
-
-	if (pmail == NULL)
-		return mail_get_special(_mail, MAIL_FETCH_UIDL_BACKEND,
+	if (MAILBOX_CONTEXT(mail->box) == NULL)
+		return mail_get_special(mail, MAIL_FETCH_UIDL_BACKEND,
 					value_r);
-	return pmail->module_ctx.super.get_special(_mail,
-					MAIL_FETCH_UIDL_BACKEND, value_r);
+	return mail_super(mail)->get_special(mail, MAIL_FETCH_UIDL_BACKEND,
+					     value_r);
 }
 
-void pop3_policy_mail_allocated(struct mail *_mail)
+static struct mail *
+pop3_policy_mail_alloc(struct mailbox_transaction_context *t,
+		       enum mail_fetch_field wanted_fields,
+		       struct mailbox_header_lookup_ctx *wanted_headers)
 {
-	struct mail_private *mail = (struct mail_private *)_mail;
-	struct mail_vfuncs *v = mail->vlast;
-	struct pop3_policy_mail *pmail;
+	struct pop3_policy_mailbox *pbox = MAILBOX_CONTEXT(t->box);
+	struct mail *mail = pbox->module_ctx.super.mail_alloc(t, wanted_fields,
+							wanted_headers);
+	struct mail_vfuncs *v = &((struct mail_private *)mail)->v;
 
-	if (!pop3_policy_user_is_on(_mail->box->storage->user) ||
-	    !_mail->box->inbox_user)
-		return;
-	pmail = p_new(mail->pool, struct pop3_policy_mail, 1);
-	pmail->module_ctx.super = *v;
-	mail->vlast = &pmail->module_ctx.super;
+	if (pbox->mail_super.close == NULL)
+		pbox->mail_super = *v;
 	v->close = pop3_policy_mail_close;
 	v->get_stream = pop3_policy_mail_get_stream;
 	v->update_keywords = pop3_policy_mail_update_keywords;
 	v->get_special = pop3_policy_mail_get_special;
-	MODULE_CONTEXT_SET(mail, pop3_policy_mail_module, pmail);
+	return mail;
+}
+
+void pop3_policy_mailbox_allocated(struct mailbox *box)
+{
+	struct mailbox_vfuncs *v = box->vlast;
+	struct pop3_policy_mailbox *pbox;
+
+	if (!pop3_policy_user_is_on(box->storage->user) || !box->inbox_user)
+		return;
+	pbox = p_new(box->pool, struct pop3_policy_mailbox, 1);
+	pbox->module_ctx.super = *v;
+	box->vlast = &pbox->module_ctx.super;
+	v->mail_alloc = pop3_policy_mail_alloc;
+	MODULE_CONTEXT_SET(box, pop3_policy_mailbox_module, pbox);
 }
 
 void pop3_policy_mail_proof(struct pop3_policy_session *session, uoff_t offset)

@@ -215,7 +215,7 @@ static void pop3_policy_client_created(struct client **client)
 static struct mail_storage_hooks pop3_policy_mail_storage_hooks = {
 	.mail_user_created = pop3_policy_user_created,
 	.mail_namespaces_created = pop3_policy_namespaces_created,
-	.mail_allocated = pop3_policy_mail_allocated,
+	.mailbox_allocated = pop3_policy_mailbox_allocated,
 };
 
 POP3_POLICY_EXPORT void pop3_policy_plugin_init(struct module *module)

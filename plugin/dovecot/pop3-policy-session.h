@@ -32,6 +32,19 @@ struct pop3_policy_fetched {
 	uoff_t proof_offset;
 };
 
+/* What is being sent, from the host's get_stream() on. */
+enum pop3_policy_transfer_kind {
+	POP3_POLICY_TRANSFER_RETR,
+	POP3_POLICY_TRANSFER_TOP
+};
+struct pop3_policy_transfer {
+	struct mail *mail;	/* NULL: nothing */
+	enum pop3_policy_transfer_kind kind;
+	struct istream *stream;
+	/* what the client had been sent by then */
+	uint64_t host_bytes;
+};
+
 struct pop3_policy_session {
 	/* the user's, and whoever must look at it after the client may be
 	   gone */
@@ -82,6 +95,7 @@ struct pop3_policy_session {
 	struct pop3_policy_gate *gate;
 
 	/* facts */
+	struct pop3_policy_transfer transfer;
 	ARRAY(struct pop3_policy_fetched) fetched;
 	struct pp_runs *retrieved, *deleted;
 	/* how many messages the client was shown */
@@ -162,16 +176,17 @@ struct pop3_policy_command {
 		(*handler)(struct pop3_policy_session *session,
 			   const char *args);
 };
-/* The command of LINE (a C string without line end), or NULL: the host's. */
-const struct pop3_policy_command *pop3_policy_command_find(const char *line);
-/* Runs it. */
+/* The command of LINE, LEN bytes without line end, or NULL: the host's. */
+const struct pop3_policy_command *
+pop3_policy_command_find(const unsigned char *line, size_t len);
+/* Runs it; LINE is the same as a C string. */
 enum pop3_policy_command_result
 pop3_policy_command_run(struct pop3_policy_session *session,
 			const struct pop3_policy_command *command,
 			const char *line);
 
 /* -- mail (pop3-policy-mail.c) -- */
-void pop3_policy_mail_allocated(struct mail *mail);
+void pop3_policy_mailbox_allocated(struct mailbox *box);
 /* A command that starts at OFFSET of the input arrived: what was sent before
    it was got. */
 void pop3_policy_mail_proof(struct pop3_policy_session *session,
