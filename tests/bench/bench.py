@@ -25,8 +25,8 @@ from measure import Client, Timer, cpu_secs, processors_apart, take_turns
 USER = "alice"
 MESSAGES = 100000
 POLL_MESSAGES = 1000
-RETR_MESSAGES = 2000
-RETR_ROUNDS = 20
+RETR_MESSAGES = 1000
+RETR_ROUNDS = 36
 RETR_BLOCK = 100
 RETR_BYTES = 2000
 STATE_SESSIONS = 300
@@ -160,7 +160,9 @@ class Bench:
                 sides = self.pair(format, count, size=RETR_BYTES)
                 try:
                     for results in first, again:
-                        blocks, sessions = retr_all(sides, count, number % 2)
+                        with processors_apart(sides):
+                            blocks, sessions = retr_all(sides, count,
+                                                        number % 2)
                         for side in range(2):
                             results[side].extend(blocks[side])
                             if results is first:
