@@ -54,10 +54,9 @@
    removal_limit_percent says. */
 #define PP_REMOVAL_ALWAYS_ALLOWED 50
 /* Messages removed between two releases of the exclusive look lock, for which
-   a login waits: so many, and after a batch that took less than so long twice
-   as many as in that one. */
+   a login waits: so many at first, then as many as go in so long. */
 #define PP_REMOVAL_BATCH 500
-#define PP_REMOVAL_BATCH_MAX 4000
+#define PP_REMOVAL_BATCH_MAX 10000
 #define PP_REMOVAL_BATCH_QUICK_MSECS 250
 /* Where more was due than a pass may take, the rest waits this long. */
 #define PP_REMOVAL_NEXT_PASS_SECS (24 * 60 * 60)

@@ -300,16 +300,22 @@ static int removal_batch(struct removal *r, const char **error_r)
 	return ret;
 }
 
-/* A batch costs a look at all messages, however few it removes. */
+/* A batch costs a look at all messages, however few it removes: the next one is
+   to take as long as a quick one may, by the time that this one took. */
 static int removal_timed_batch(struct removal *r, const char **error_r)
 {
 	struct pop3_policy_deadline quick =
 		pop3_policy_deadline_in(PP_REMOVAL_BATCH_QUICK_MSECS);
 	int ret = removal_batch(r, error_r);
+	unsigned int left = pop3_policy_deadline_left(&quick);
 
-	r->batch_max = pop3_policy_deadline_left(&quick) == 0 ?
-		PP_REMOVAL_BATCH :
-		I_MIN(r->batch_max * 2, PP_REMOVAL_BATCH_MAX);
+	if (left == 0) {
+		r->batch_max = PP_REMOVAL_BATCH;
+	} else {
+		r->batch_max = r->batch_max * PP_REMOVAL_BATCH_QUICK_MSECS /
+			(PP_REMOVAL_BATCH_QUICK_MSECS - left + 1);
+		r->batch_max = I_MIN(r->batch_max, PP_REMOVAL_BATCH_MAX);
+	}
 	return ret;
 }
 
