@@ -16,13 +16,6 @@ static const struct pp_identity *identity_at(const GArray *array, guint i)
 	return &g_array_index(array, struct pp_identity, i);
 }
 
-static gint compare_uids(gconstpointer p1, gconstpointer p2)
-{
-	const struct pp_identity *a = p1, *b = p2;
-
-	return a->uid < b->uid ? -1 : a->uid > b->uid;
-}
-
 static gint compare_keys(gconstpointer p1, gconstpointer p2)
 {
 	const struct match_key *a = p1, *b = p2;
@@ -40,65 +33,96 @@ gboolean pp_match_is_same_place(const struct pp_state *old,
 		mailbox->last_shown != PP_IDENTITY_OTHER;
 }
 
-/* A UID means the same message in the same mailbox. So the ones that the
-   ledger does not have (yet) can stand for themselves. */
-static void add_old_by_uid(const struct pp_state *old, const GArray *messages,
-			   GArray *entries)
+static guint ledger_len(const struct pp_match *match)
 {
-	for (guint i = 0; i < messages->len; i++) {
-		const struct pp_identity *message = identity_at(messages, i);
-
-		if (message->uid <= old->mark)
-			g_array_append_vals(entries, message, 1);
-	}
+	return match->ledger != NULL ? match->ledger->len : 0;
 }
 
-/* Sorts by UID and keeps the first entry of each UID. */
-static void sort_unique(GArray *entries)
+/* What is known at PLACE: the ledger's entries, those of the state's own last
+   ones, the messages themselves. */
+static const struct pp_identity *
+place_at(const struct pp_match *match, guint place)
+{
+	if (place < ledger_len(match))
+		return identity_at(match->ledger, place);
+	place -= ledger_len(match);
+	if (place < match->shown->len)
+		return identity_at(match->shown, place);
+	return identity_at(match->messages, place - match->shown->len);
+}
+
+static guint old_place(const struct pp_match *match, guint i)
+{
+	return g_array_index(match->old, guint, i);
+}
+
+static const struct pp_identity *old_at(const struct pp_match *match, guint i)
+{
+	return place_at(match, old_place(match, i));
+}
+
+static gint
+compare_places(gconstpointer p1, gconstpointer p2, gpointer context)
+{
+	const struct pp_match *match = context;
+	guint a = *(const guint *)p1, b = *(const guint *)p2;
+	guint32 x = place_at(match, a)->uid, y = place_at(match, b)->uid;
+
+	if (x != y)
+		return x < y ? -1 : 1;
+	return a < b ? -1 : a > b;
+}
+
+/* Sorts by UID and keeps the first place of each UID. */
+static void sort_unique(struct pp_match *match)
 {
 	guint kept = 0;
 
-	/* stable: what was added first stays first */
-	g_array_sort(entries, compare_uids);
-	for (guint i = 0; i < entries->len; i++) {
-		if (kept > 0 && identity_at(entries, i)->uid ==
-		    identity_at(entries, kept - 1)->uid)
+	g_array_sort_with_data(match->old, compare_places, match);
+	for (guint i = 0; i < match->old->len; i++) {
+		if (kept > 0 &&
+		    old_at(match, i)->uid == old_at(match, kept - 1)->uid)
 			continue;
-		g_array_index(entries, struct pp_identity, kept++) =
-			*identity_at(entries, i);
+		g_array_index(match->old, guint, kept++) = old_place(match, i);
 	}
-	g_array_set_size(entries, kept);
+	g_array_set_size(match->old, kept);
 }
 
-/* All that is known of shown messages that have a UIDL. */
-static GArray *collect_old(const struct pp_state *old, const GArray *ledger,
-			   const GArray *messages,
-			   const struct pp_mailbox_now *mailbox)
+static void collect_shown(struct pp_match *match, const struct pp_state *old)
 {
-	GArray *entries = g_array_sized_new(FALSE, FALSE,
-		sizeof(struct pp_identity),
-		(ledger != NULL ? ledger->len : 0) + old->shown_count);
-
-	for (guint i = 0; ledger != NULL && i < ledger->len; i++) {
-		const struct pp_identity *entry = identity_at(ledger, i);
-
-		if (entry->uid <= old->mark &&
-		    pp_uidl_map_find(old->map, entry->uid) != NULL)
-			g_array_append_vals(entries, entry, 1);
-	}
+	match->shown = g_array_new(FALSE, FALSE, sizeof(struct pp_identity));
 	for (guint i = 0; i < old->shown_count; i++) {
 		struct pp_identity entry = {
 			.uid = old->shown[i].uid, .id = old->shown[i].id
 		};
 
-		if (pp_uidl_map_find(old->map, entry.uid) != NULL)
-			g_array_append_val(entries, entry);
+		g_array_append_val(match->shown, entry);
 	}
+}
+
+/* All that is known of shown messages that have a UIDL. A UID means the same
+   message in the same mailbox: there those that the ledger does not have (yet)
+   can stand for themselves. Places, and no copies: a large maildrop's are as
+   large as all else that a recovery needs. */
+static void collect_old(struct pp_match *match, const struct pp_state *old,
+			const struct pp_mailbox_now *mailbox)
+{
+	guint known, places;
+
+	collect_shown(match, old);
+	known = places = ledger_len(match) + match->shown->len;
+	match->old = g_array_sized_new(FALSE, FALSE, sizeof(guint), places);
 	if (pp_match_is_same_place(old, mailbox) &&
 	    mailbox->last_shown == PP_IDENTITY_SAME)
-		add_old_by_uid(old, messages, entries);
-	sort_unique(entries);
-	return entries;
+		places += match->messages->len;
+	for (guint i = 0; i < places; i++) {
+		guint32 uid = place_at(match, i)->uid;
+
+		if (uid <= old->mark &&
+		    (i >= known || pp_uidl_map_find(old->map, uid) != NULL))
+			g_array_append_val(match->old, i);
+	}
+	sort_unique(match);
 }
 
 static void match_pair(struct pp_match *match, guint old_index, guint new_index)
@@ -115,7 +139,7 @@ static void match_unmoved(struct pp_match *match)
 	guint o = 0, n = 0;
 
 	while (o < match->old->len && n < match->messages->len) {
-		const struct pp_identity *a = identity_at(match->old, o);
+		const struct pp_identity *a = old_at(match, o);
 		const struct pp_identity *b = identity_at(match->messages, n);
 
 		if (a->uid < b->uid) {
@@ -178,7 +202,7 @@ static void match_group_by_uid(struct pp_match *match, const GArray *a,
 			       guint n_end)
 {
 	while (o < o_end && n < n_end) {
-		guint32 x = identity_at(match->old, key_at(a, o)->index)->uid;
+		guint32 x = old_at(match, key_at(a, o)->index)->uid;
 		guint32 y = pp_match_uid(match, key_at(b, n)->index);
 
 		if (x == y)
@@ -252,7 +276,7 @@ static void match_by(struct pp_match *match,
 
 	for (guint i = 0; i < match->old->len; i++) {
 		if (!match->used[i])
-			add_key(a, key_of(identity_at(match->old, i)), i);
+			add_key(a, key_of(old_at(match, i)), i);
 	}
 	for (guint i = 0; i < match->messages->len; i++) {
 		if (match->found[i] == PP_MATCH_NONE)
@@ -282,9 +306,10 @@ void pp_match_init(struct pp_match *match, const struct pp_state *old,
 		   const GArray *ledger, const GArray *messages,
 		   const struct pp_mailbox_now *mailbox)
 {
-	match->old = collect_old(old, ledger, messages, mailbox);
+	match->ledger = ledger;
 	match->messages = messages;
-	match->used = g_new0(gboolean, match->old->len);
+	collect_old(match, old, mailbox);
+	match->used = g_new0(guint8, match->old->len);
 	match->found = g_new(guint, messages->len);
 	match->recognised = 0;
 	for (guint i = 0; i < messages->len; i++)
@@ -306,12 +331,13 @@ guint32 pp_match_old_uid(const struct pp_match *match, guint index)
 {
 	guint found = match->found[index];
 
-	return found != PP_MATCH_NONE ? identity_at(match->old, found)->uid : 0;
+	return found != PP_MATCH_NONE ? old_at(match, found)->uid : 0;
 }
 
 void pp_match_clear(struct pp_match *match)
 {
 	g_array_unref(match->old);
+	g_array_unref(match->shown);
 	g_free(match->used);
 	g_free(match->found);
 }

@@ -13,14 +13,17 @@
 /* The two sides. What a message is recognised as is in found: an index into
    old, or PP_MATCH_NONE; an old one that was found is in used. */
 struct pp_match {
-	GArray *old;		/* struct pp_identity by UID, each UID once */
+	GArray *old;		/* guint: where it is, by UID, each UID once */
+	const GArray *ledger;	/* struct pp_identity, or NULL */
+	GArray *shown;		/* struct pp_identity */
 	const GArray *messages;	/* struct pp_identity by UID */
-	gboolean *used;
+	guint8 *used;
 	guint *found;
 	guint recognised;
 };
 
-/* Arguments as those of pp_recover(); MESSAGES must outlive the match. */
+/* Arguments as those of pp_recover(); LEDGER and MESSAGES must outlive the
+   match. */
 void pp_match_init(struct pp_match *match, const struct pp_state *old,
 		   const GArray *ledger, const GArray *messages,
 		   const struct pp_mailbox_now *mailbox);
