@@ -19,6 +19,14 @@ RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   FROM split_part(split_part($1, ' ' || $2 || '=', 2), ' ', 1) AS n
 $$;
 
+-- A time in one; NULL where it is not there, or not before the year 10000.
+CREATE OR REPLACE FUNCTION pop3_policy_time(value text, name text)
+RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN n > 0 AND n < 253402300800
+    THEN to_timestamp(n::double precision) END
+  FROM pop3_policy_counter($1, $2) AS n
+$$;
+
 -- The counters, one row a user and period: span is total, month or day, and
 -- period total, 2026-11 or 2026-11-24 (UTC). What they count is said in
 -- pop3-policy(7). It does not check what it reads, as the plugin does.
@@ -49,10 +57,8 @@ SELECT username, span, period,
   pop3_policy_counter(value, prefix || 'removed_bytes') AS removed_bytes,
   pop3_policy_counter(value, prefix || 'in_bytes') AS in_bytes,
   pop3_policy_counter(value, prefix || 'out_bytes') AS out_bytes,
-  to_timestamp(nullif(pop3_policy_counter(value, prefix || 'first_session'),
-    0)::double precision) AS first_session,
-  to_timestamp(nullif(pop3_policy_counter(value, prefix || 'last_session'),
-    0)::double precision) AS last_session
+  pop3_policy_time(value, prefix || 'first_session') AS first_session,
+  pop3_policy_time(value, prefix || 'last_session') AS last_session
 FROM (
   SELECT username, 'total' AS span, 'total' AS period, 'total.' AS prefix,
     value

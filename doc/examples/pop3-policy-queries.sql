@@ -25,14 +25,15 @@ SELECT username, COUNT(*) AS days, SUM(again_count) AS again_count,
 FROM pop3_policy_usage
 WHERE span = 'day'
   AND period >= CAST(CURRENT_DATE - INTERVAL '30' DAY AS CHAR(10))
-  AND again_count * 2 > retr_count
+  AND again_count > retr_count / 2
 GROUP BY username
 HAVING COUNT(*) >= 3
 ORDER BY again_bytes DESC, username;
 
 -- Bytes for an invoice: what each user's clients sent and were sent in the
 -- last month.
-SELECT username, sessions, in_bytes, out_bytes, in_bytes + out_bytes AS bytes
+SELECT username, sessions, in_bytes, out_bytes,
+  CAST(in_bytes AS DECIMAL(30)) + out_bytes AS bytes
 FROM pop3_policy_usage
 WHERE span = 'month'
   AND period = CAST(CURRENT_DATE - INTERVAL '1' MONTH AS CHAR(7))

@@ -239,12 +239,15 @@ static int usage_show(struct usage_show_context *ctx,
 					 error);
 	usage = value == NULL ? pp_usage_new() :
 		pp_usage_decode(value, &gerror);
-	if (usage == NULL)
-		return usage_fail(&ctx->ctx, md->user, key, gerror->message);
-	if (ctx->periods->len == 0)
+	if (usage == NULL) {
+		ret = usage_fail(&ctx->ctx, md->user, key, gerror->message);
+		/* what was finished before can be read all the same */
+		usage = pp_usage_new();
+	} else if (ctx->periods->len == 0) {
 		usage_print_now(ctx, md->user, usage);
-	else
-		ret = usage_show_range(ctx, md, usage);
+	}
+	if (ctx->periods->len > 0 && usage_show_range(ctx, md, usage) < 0)
+		ret = -1;
 	pp_usage_free(usage);
 	return ret;
 }

@@ -7,6 +7,7 @@
 #include "time-util.h"
 #include "mail-user.h"
 #include "pop3-policy-event.h"
+#include "pp-doc.h"
 
 struct event_category event_category_pop3_policy = {
 	.name = "pop3-policy",
@@ -49,6 +50,8 @@ void pop3_policy_event_removed(struct event *parent, const char *by,
 	struct event *event = event_create(parent);
 	const char *user =
 		event_find_field_recursive_str(event, "user");
+	/* a user may be called anything, and a log is read by blanks */
+	g_autofree char *user_text = pp_escape(user == NULL ? "" : user);
 
 	/* A metric that counts removals must not count what stayed. */
 	if (!dry_run)
@@ -67,7 +70,7 @@ void pop3_policy_event_removed(struct event *parent, const char *by,
 	e_info(event, "%s: user=%s %s=%s uidl=%s uid=%u size=%"PRIu64
 	       " rule=%s first_seen=%s retrieved=%s deleted=%s",
 	       dry_run ? "Would be removed" : "Removed",
-	       user == NULL ? "" : user, by, id, uidl, verdict->uid,
+	       user_text, by, id, uidl, verdict->uid,
 	       (uint64_t)verdict->size_bytes, pp_rule_name(verdict->rule),
 	       event_time_text(verdict->first_seen),
 	       event_time_text(verdict->retrieved),
