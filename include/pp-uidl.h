@@ -67,6 +67,11 @@ gboolean pp_uidl_is_valid(const char *text);
 gboolean pp_uidl_is_rule_shape(const char *text, guint32 *uid_r,
 			       guint32 *validity_r);
 
+/* An empty tree by UIDL; keys and values are the caller's. No hash table:
+   UIDLs are chosen by who makes a file of them, or sends mail, and could all
+   fall together in one. */
+GTree *pp_uidl_tree_new(void);
+
 /* The text of all segments but the open-ended one, without spaces, as tokens
    joined by ',': rules delta-coded,
        [GAP:]LENGTH@OLD.VALIDITY   another validity than the token before

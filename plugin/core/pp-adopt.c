@@ -15,7 +15,7 @@ struct plan_entry {
 
 /* Who has which UIDL: texts by themselves, rules by validity and old UID. */
 struct holders {
-	GHashTable *texts;	/* UIDL -> UID */
+	GTree *texts;		/* UIDL -> UID */
 	GArray *rules;		/* struct pp_uidl_seg */
 };
 
@@ -34,14 +34,14 @@ static void holders_init(struct holders *holders,
 {
 	guint count = pp_uidl_map_count(map);
 
-	holders->texts = g_hash_table_new(g_str_hash, g_str_equal);
+	holders->texts = pp_uidl_tree_new();
 	holders->rules = g_array_new(FALSE, FALSE, sizeof(struct pp_uidl_seg));
 	for (guint i = 0; i < count; i++) {
 		struct pp_uidl_seg seg = *pp_uidl_map_at(map, i);
 
 		if (seg.text != NULL) {
-			g_hash_table_insert(holders->texts, seg.text,
-					    GUINT_TO_POINTER(seg.first));
+			g_tree_insert(holders->texts, seg.text,
+				      GUINT_TO_POINTER(seg.first));
 		} else if (seg.first < uidnext) {
 			seg.last = MIN(seg.last, uidnext - 1);
 			g_array_append_val(holders->rules, seg);
@@ -52,7 +52,7 @@ static void holders_init(struct holders *holders,
 
 static void holders_clear(struct holders *holders)
 {
-	g_hash_table_unref(holders->texts);
+	g_tree_unref(holders->texts);
 	g_array_unref(holders->rules);
 }
 
@@ -100,8 +100,7 @@ static guint32 holders_find(const struct holders *holders, const char *text)
 	guint32 old_uid, validity;
 
 	if (!is_printed_rule(text, &old_uid, &validity)) {
-		return GPOINTER_TO_UINT(g_hash_table_lookup(holders->texts,
-							    text));
+		return GPOINTER_TO_UINT(g_tree_lookup(holders->texts, text));
 	}
 	seg = holders_rule(holders, old_uid, validity);
 	if (seg == NULL || seg->validity != validity ||

@@ -29,7 +29,7 @@ struct pp_import {
 	gboolean line_cut;
 
 	GArray *records;
-	GHashTable *uidls;	/* UIDL -> line number */
+	GTree *uidls;		/* UIDL -> line number */
 	guint without;
 	gboolean ended;		/* our own: "end" was there */
 

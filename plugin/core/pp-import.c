@@ -55,7 +55,7 @@ struct pp_import *pp_import_new(enum pp_import_format format,
 	import->header = g_string_new(NULL);
 	import->records = pp_import_record_array();
 	/* keys are the records' own */
-	import->uidls = g_hash_table_new(g_str_hash, g_str_equal);
+	import->uidls = pp_uidl_tree_new();
 	import->numbers = g_hash_table_new_full(g_direct_hash, g_direct_equal,
 						NULL, g_free);
 	return import;
@@ -65,7 +65,7 @@ void pp_import_free(struct pp_import *import)
 {
 	if (import == NULL)
 		return;
-	g_hash_table_unref(import->uidls);
+	g_tree_unref(import->uidls);
 	g_hash_table_unref(import->numbers);
 	g_array_unref(import->records);
 	g_string_free(import->line, TRUE);
@@ -92,7 +92,7 @@ static gboolean import_check(struct pp_import *import, const char *uidl,
 		return pp_import_fail(import, PP_ERROR_SYNTAX, error,
 			"not a UIDL (1 to 70 characters of 0x21 to 0x7E)");
 	}
-	if (g_hash_table_lookup_extended(import->uidls, uidl, NULL, &line)) {
+	if (g_tree_lookup_extended(import->uidls, uidl, NULL, &line)) {
 		return pp_import_fail(import, PP_ERROR_SYNTAX, error,
 			"UIDL %s is there twice, first in %s %u", uidl,
 			import->format == PP_IMPORT_MESSAGES ? "message" :
@@ -112,8 +112,8 @@ gboolean pp_import_add(struct pp_import *import,
 		pp_import_record_clear(record);
 		return FALSE;
 	}
-	g_hash_table_insert(import->uidls, record->uidl,
-			    GUINT_TO_POINTER(record->line));
+	g_tree_insert(import->uidls, record->uidl,
+		      GUINT_TO_POINTER(record->line));
 	g_array_append_vals(import->records, record, 1);
 	return TRUE;
 }

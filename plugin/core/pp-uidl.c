@@ -266,6 +266,11 @@ char *pp_uidl_map_dup(const struct pp_uidl_map *map, guint32 uid)
 	return g_strdup(buf);
 }
 
+GTree *pp_uidl_tree_new(void)
+{
+	return g_tree_new((GCompareFunc)strcmp);
+}
+
 gboolean pp_uidl_is_valid(const char *text)
 {
 	gsize len = 0;

@@ -20,7 +20,7 @@ struct verify_run {
 	struct doveadm_pop3_drop drop;
 	struct doveadm_pop3_match match;
 	/* UIDL -> index of its message + 1; and of each message */
-	GHashTable *holders;
+	GTree *holders;
 	GPtrArray *uidls;
 	guint differences;
 };
@@ -61,8 +61,7 @@ static void verify_holders(struct verify_run *run)
 		if (uidl == NULL)
 			uidl = g_strdup("");
 		g_ptr_array_add(run->uidls, uidl);
-		g_hash_table_insert(run->holders, uidl,
-				    GUINT_TO_POINTER(i + 1));
+		g_tree_insert(run->holders, uidl, GUINT_TO_POINTER(i + 1));
 	}
 }
 
@@ -84,8 +83,8 @@ static void verify_record(struct verify_run *run, guint index)
 		&g_array_index(run->match.adopt.records,
 			       struct pp_import_record, index);
 	guint message = run->match.adopt.message_of[index];
-	guint holder = GPOINTER_TO_UINT(g_hash_table_lookup(run->holders,
-							    record->uidl));
+	guint holder = GPOINTER_TO_UINT(g_tree_lookup(run->holders,
+						      record->uidl));
 
 	if (holder == 0) {
 		verify_print(run, record->uidl, message == PP_ADOPT_NONE ?
@@ -132,7 +131,7 @@ static int cmd_uidl_verify_run(struct doveadm_mail_cmd_context *_ctx,
 	ret = doveadm_pop3_drop_open(_ctx, user, FALSE, &run.drop);
 	if (ret <= 0)
 		return ret;
-	run.holders = g_hash_table_new(g_str_hash, g_str_equal);
+	run.holders = pp_uidl_tree_new();
 	run.uidls = g_ptr_array_new_with_free_func(g_free);
 	ret = verify_opened(&run, user, &error);
 	if (ret < 0 && error != NULL) {
@@ -141,7 +140,7 @@ static int cmd_uidl_verify_run(struct doveadm_mail_cmd_context *_ctx,
 	}
 	if (run.differences > 0 && _ctx->exit_code == 0)
 		_ctx->exit_code = 1;
-	g_hash_table_unref(run.holders);
+	g_tree_unref(run.holders);
 	g_ptr_array_unref(run.uidls);
 	doveadm_pop3_drop_close(&run.drop);
 	return ret;

@@ -38,7 +38,7 @@ struct sight {
 	ARRAY(struct sight_entry) entries;
 	bool any;
 	/* what is taken: UIDL -> itself */
-	GHashTable *used;
+	GTree *used;
 	/* the validity for what cannot have the text it should have; 0: not
 	   chosen yet */
 	uint32_t other_validity;
@@ -204,7 +204,13 @@ static int sight_collect(struct sight *sight, struct mailbox *box,
 
 static bool sight_take(struct sight *sight, const char *uidl)
 {
-	return g_hash_table_add(sight->used, p_strdup(sight->pool, uidl));
+	char *key;
+
+	if (g_tree_lookup(sight->used, uidl) != NULL)
+		return FALSE;
+	key = p_strdup(sight->pool, uidl);
+	g_tree_insert(sight->used, key, key);
+	return TRUE;
 }
 
 /* All texts of the map are taken; what its rules yield is known by its
@@ -388,9 +394,9 @@ int pop3_policy_sight(const struct pop3_policy_sight *params,
 	i_array_init(&sight.entries, 32);
 	ret = sight_collect(&sight, params->box, params->trans, error_r);
 	if (ret == 0 && sight.any) {
-		sight.used = g_hash_table_new(g_str_hash, g_str_equal);
+		sight.used = pp_uidl_tree_new();
 		sight_apply(&sight);
-		g_hash_table_unref(sight.used);
+		g_tree_unref(sight.used);
 		ret = 1;
 	}
 	if (sight.replaced > 0) {

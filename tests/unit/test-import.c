@@ -229,6 +229,37 @@ static void test_large(void)
 	pp_import_free(import);
 }
 
+/* Number I of UIDLs that all have the same g_str_hash(). */
+static void colliding_uidl(guint i, char uidl[2 * 16 + 1])
+{
+	for (guint bit = 0; bit < 16; bit++)
+		memcpy(uidl + 2 * bit, (i >> bit & 1) != 0 ? "Ab" : "BA", 2);
+	uidl[2 * 16] = '\0';
+}
+
+static void test_colliding(void)
+{
+	struct pp_import *import = pp_import_new(PP_IMPORT_AUTO, NULL, NULL);
+	g_autoptr(GError) error = NULL;
+	char first[33], uidl[33], line[64];
+
+	colliding_uidl(0, first);
+	for (guint i = 0; i < 65536; i++) {
+		colliding_uidl(i, uidl);
+		g_assert_cmpuint(g_str_hash(uidl), ==, g_str_hash(first));
+		g_snprintf(line, sizeof(line), "%u %s\n", i + 1, uidl);
+		g_assert_true(pp_import_push(import, line, strlen(line),
+					     &error));
+	}
+	g_assert_cmpuint(pp_import_records(import)->len, ==, 65536);
+	g_snprintf(line, sizeof(line), "65537 %s\n", uidl);
+	g_assert_false(pp_import_push(import, line, strlen(line), &error));
+	g_assert_error(error, PP_ERROR, PP_ERROR_SYNTAX);
+	g_assert_true(g_str_has_suffix(error->message,
+				       "twice, first in line 65536"));
+	pp_import_free(import);
+}
+
 static void test_long_lines(void)
 {
 	g_autofree char *line = g_strnfill(PP_IMPORT_LINE_MAX_BYTES + 1, 'a');
@@ -311,6 +342,7 @@ int main(int argc, char *argv[])
 	g_test_add_func("/import/good", test_good);
 	g_test_add_func("/import/bad", test_bad);
 	g_test_add_func("/import/large", test_large);
+	g_test_add_func("/import/colliding", test_colliding);
 	g_test_add_func("/import/long-lines", test_long_lines);
 	g_test_add_func("/import/messages", test_messages);
 	g_test_add_func("/import/export", test_export);
