@@ -40,6 +40,16 @@ static gboolean listing_fail(struct pp_import *import, GError **error)
 		"not a line of UIDL (message number and UIDL)");
 }
 
+/* Messages are numbered from 1 on. */
+static gboolean listing_check(struct pp_import *import, guint32 number,
+			      GError **error)
+{
+	if (number <= PP_IMPORT_MESSAGES_MAX)
+		return TRUE;
+	return pp_import_fail(import, PP_ERROR_LIMIT, error,
+		"more than %u messages", PP_IMPORT_MESSAGES_MAX);
+}
+
 /* NUMBER UIDL [SIZE] */
 static gboolean listing_uidl(struct pp_import *import, char **words,
 			     guint32 number, GError **error)
@@ -84,10 +94,8 @@ static gboolean listing_numbered(struct pp_import *import, const char *line,
 	if (g_strv_length(words) < 2 || !pp_parse_uint32(words[0], &number) ||
 	    number == 0)
 		return listing_fail(import, error);
-	if (g_hash_table_size(import->numbers) > PP_IMPORT_MESSAGES_MAX) {
-		return pp_import_fail(import, PP_ERROR_LIMIT, error,
-			"more than %u messages", PP_IMPORT_MESSAGES_MAX);
-	}
+	if (!listing_check(import, number, error))
+		return FALSE;
 	return import->section == PP_SECTION_LIST ?
 		listing_size(import, words, number, error) :
 		listing_uidl(import, words, number, error);
@@ -183,7 +191,7 @@ gboolean pp_import_listing_line(struct pp_import *import, char *line,
 	    import->section == PP_SECTION_BODY)
 		return listing_message_line(import, line);
 	if (listing_command(import, line))
-		return TRUE;
+		return listing_check(import, import->number, error);
 	if (strcmp(line, ".") == 0 && import->section != PP_SECTION_NONE) {
 		import->section = PP_SECTION_NONE;
 		return TRUE;

@@ -37,7 +37,7 @@ struct pp_import {
 	enum pp_import_section section;
 	gboolean answered;	/* the section had its +OK */
 	GHashTable *numbers;	/* message number -> struct listed */
-	guint32 number;		/* whose header is being read */
+	guint32 number;		/* whose header was read last; 0: none */
 	GString *header;
 	gboolean header_cut;
 };

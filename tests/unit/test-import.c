@@ -191,6 +191,14 @@ static const struct {
 	  "line 4: a message that UIDL", PP_ERROR_SYNTAX },
 	{ "listing, behind the dot", "+OK\n1 a\n.\n2 b\n", "line 4: no comm",
 	  PP_ERROR_SYNTAX },
+	{ "listing, number too high", "1 a\n1000001 b\n",
+	  "line 2: more than 1000000 messages", PP_ERROR_LIMIT },
+	{ "listing, size of one too high", "1 a\nLIST\n1 5\n4294967295 6\n",
+	  "line 4: more than", PP_ERROR_LIMIT },
+	{ "listing, message too high", "1 a\nTOP 1000001 0\nA: b\n\n.\n",
+	  "line 2: more than", PP_ERROR_LIMIT },
+	{ "listing, the highest", "1 a\nRETR 1000000\nA: b\n\n.\n",
+	  "line 5: a message that UIDL", PP_ERROR_SYNTAX },
 	{ "empty", "", "line 1: nothing", PP_ERROR_SYNTAX },
 };
 
