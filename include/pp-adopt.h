@@ -58,8 +58,8 @@ struct pp_adopt_counts {
    SHOWN) keeps its own unless FORCE. What was not shown yet gets a new one
    where its UIDL is another's now. UIDs from UIDNEXT on do not exist yet: where
    the open rule would give one of them a UIDL that is another's now, it is
-   ended. FALSE with ERROR set, STATE is as it was: one would be there twice,
-   since it was shown for another message. */
+   ended. FALSE with ERROR set, STATE is as it was: one was shown for another
+   message, which keeps it or is gone. */
 gboolean pp_adopt_apply(const struct pp_adopt *adopt, struct pp_state *state,
 			guint32 shown, guint32 uidnext, gboolean force,
 			struct pp_adopt_counts *counts_r, GError **error);

@@ -160,9 +160,22 @@ static GArray *plan_make(const struct pp_adopt *adopt,
 	return plan;
 }
 
+static gboolean is_there(const struct pp_adopt *adopt, guint32 uid)
+{
+	for (guint i = 0; i < adopt->messages->len; i++) {
+		if (g_array_index(adopt->messages, struct pp_adopt_message,
+				  i).identity.uid == uid)
+			return TRUE;
+	}
+	return FALSE;
+}
+
 /* Nobody else may have one of the UIDLs, but for those who get another one: by
-   the plan, or, where theirs was not shown yet, as one of YIELDING. */
-static gboolean plan_check(const GArray *plan, const struct pp_state *state,
+   the plan, or, where theirs was not shown yet, as one of YIELDING. Nor may a
+   message that is gone: clients that know its UIDL would never fetch the other
+   one. */
+static gboolean plan_check(const GArray *plan, const struct pp_adopt *adopt,
+			   const struct pp_state *state,
 			   guint32 shown, guint32 uidnext, GArray *yielding,
 			   GError **error)
 {
@@ -193,9 +206,13 @@ static gboolean plan_check(const GArray *plan, const struct pp_state *state,
 			continue;
 		}
 		g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX,
+			is_there(adopt, uid) ?
 			"line %u: UIDL %s would be there twice: for UID %u, "
-			"and UID %u has it", entry->record->line,
-			entry->record->uidl, entry->uid, uid);
+			"and UID %u has it" :
+			"line %u: UIDL %s cannot be UID %u's: it was shown for "
+			"UID %u, which is gone (leave out this line)",
+			entry->record->line, entry->record->uidl, entry->uid,
+			uid);
 		ret = FALSE;
 	}
 	holders_clear(&holders);
@@ -266,7 +283,7 @@ gboolean pp_adopt_apply(const struct pp_adopt *adopt, struct pp_state *state,
 			counts.unmatched++;
 	}
 	plan = plan_make(adopt, state, shown, force, &counts);
-	if (!plan_check(plan, state, shown, uidnext, yielding, error))
+	if (!plan_check(plan, adopt, state, shown, uidnext, yielding, error))
 		return FALSE;
 	plan_carry_out(plan, yielding, state, uidnext);
 	*counts_r = counts;

@@ -321,6 +321,32 @@ static void test_apply(void)
 	}
 }
 
+/* What was shown for a message that is gone goes to no other. */
+static void test_gone(void)
+{
+	static const struct side sides[] = {
+		{ NULL, 2, "x", NULL, 0, 1 }, { 0 }
+	}, sources[] = { { "a", 0, "x", NULL, 0, 1 }, { 0 } };
+	g_autoptr(GArray) messages = messages_new(sides);
+	g_autoptr(GArray) records = records_new(sources);
+	struct pp_state *state = pp_state_new(&mailbox, 1);
+	struct pp_adopt_counts counts;
+	g_autoptr(GError) error = NULL;
+	struct pp_adopt adopt;
+
+	pp_uidl_map_set_text(state->map, 1, "a");
+	pp_adopt_init(&adopt, records, messages);
+	pp_adopt_match(&adopt, FALSE, TRUE);
+	g_assert_false(pp_adopt_apply(&adopt, state, 2, 3, TRUE, &counts,
+				      &error));
+	g_assert_error(error, PP_ERROR, PP_ERROR_SYNTAX);
+	g_assert_cmpstr(error->message, ==, "line 1: UIDL a cannot be UID 2's: "
+			"it was shown for UID 1, which is gone (leave out "
+			"this line)");
+	pp_adopt_clear(&adopt);
+	pp_state_free(state);
+}
+
 /* Is A listed before B? */
 static gboolean is_before(const struct pp_state *state, guint32 a, guint32 b)
 {
@@ -404,6 +430,7 @@ int main(int argc, char *argv[])
 	g_test_add_func("/adopt/match", test_match);
 	g_test_add_func("/adopt/sizes-alone", test_sizes_alone);
 	g_test_add_func("/adopt/apply", test_apply);
+	g_test_add_func("/adopt/gone", test_gone);
 	g_test_add_func("/adopt/order", test_order);
 	g_test_add_func("/adopt/order-too-long", test_order_too_long);
 	return g_test_run();
