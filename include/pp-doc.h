@@ -56,6 +56,9 @@ gboolean pp_doc_get_uint64(GHashTable *doc, const char *name,
 gboolean pp_doc_get_uint32(GHashTable *doc, const char *name,
 			   guint32 *value_r, GError **error);
 
+/* A + B, or G_MAXUINT64 where that is less. */
+guint64 pp_add_saturating(guint64 a, guint64 b);
+
 /* 64 bits of SHA-256 of DATA, never 0: identities of messages, hashes of
    rules. */
 guint64 pp_hash64(const void *data, gsize size);

@@ -280,6 +280,11 @@ gboolean pp_doc_get_uint32(GHashTable *doc, const char *name,
 	return TRUE;
 }
 
+guint64 pp_add_saturating(guint64 a, guint64 b)
+{
+	return a > G_MAXUINT64 - b ? G_MAXUINT64 : a + b;
+}
+
 guint64 pp_hash64(const void *data, gsize size)
 {
 	g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);

@@ -6,16 +6,11 @@
 #include "pp-retention.h"
 #include "pp-doc.h"
 
-static guint64 add_saturating(guint64 a, guint64 b)
-{
-	return a > G_MAXUINT64 - b ? G_MAXUINT64 : a + b;
-}
-
 guint64 pp_retention_next_look(const GArray *verdicts,
 			       const struct pp_policy *policy, guint64 now)
 {
 	guint64 next = G_MAXUINT64;
-	guint64 next_pass = add_saturating(now, PP_REMOVAL_NEXT_PASS_SECS);
+	guint64 next_pass = pp_add_saturating(now, PP_REMOVAL_NEXT_PASS_SECS);
 
 	for (guint i = 0; i < verdicts->len; i++) {
 		const struct pp_verdict *verdict =
@@ -29,7 +24,7 @@ guint64 pp_retention_next_look(const GArray *verdicts,
 			next = MIN(next, verdict->due);
 	}
 	if (policy->keep_unretrieved_secs > 0) {
-		next = MIN(next, add_saturating(now,
+		next = MIN(next, pp_add_saturating(now,
 						policy->keep_unretrieved_secs));
 	}
 	return next;
@@ -93,19 +88,19 @@ guint64 pp_retention_earliest(const struct pp_state *state,
 
 	if (policy->keep_retrieved_secs > 0) {
 		keep = MAX(policy->keep_retrieved_secs, min_keep);
-		time = add_saturating(oldest(state->retrieved), keep);
+		time = pp_add_saturating(oldest(state->retrieved), keep);
 	}
 	if (may_be_over_caps(state, policy)) {
-		time = MIN(time, add_saturating(oldest(state->retrieved),
+		time = MIN(time, pp_add_saturating(oldest(state->retrieved),
 						min_keep));
 	}
 	if (policy->keep_deleted_secs > 0) {
-		time = MIN(time, add_saturating(oldest(state->deleted),
+		time = MIN(time, pp_add_saturating(oldest(state->deleted),
 						policy->keep_deleted_secs));
 	}
 	if (policy->keep_unretrieved_secs > 0) {
 		keep = MAX(policy->keep_unretrieved_secs, min_keep);
-		time = MIN(time, add_saturating(oldest_unretrieved(state),
+		time = MIN(time, pp_add_saturating(oldest_unretrieved(state),
 						keep));
 	}
 	return time;
@@ -136,7 +131,7 @@ static void note_retrieved(struct pp_state *state,
 		guint64 time = pp_runs_at(runs, i)->time;
 
 		if (policy->keep_retrieved_secs > 0) {
-			lower_due(state, add_saturating(time,
+			lower_due(state, pp_add_saturating(time,
 					MAX(policy->keep_retrieved_secs,
 					    policy->min_keep_secs)));
 		}
@@ -153,7 +148,7 @@ static void note_deleted(struct pp_state *state,
 	if (policy->keep_deleted_secs == 0)
 		return;
 	for (guint i = 0; i < pp_runs_count(runs); i++) {
-		lower_due(state, add_saturating(pp_runs_at(runs, i)->time,
+		lower_due(state, pp_add_saturating(pp_runs_at(runs, i)->time,
 						policy->keep_deleted_secs));
 	}
 }
@@ -167,7 +162,7 @@ void pp_retention_note_facts(struct pp_state *state,
 	if (facts->deleted != NULL)
 		note_deleted(state, policy, facts->deleted);
 	if (facts->seen_upto > 0 && policy->keep_unretrieved_secs > 0) {
-		lower_due(state, add_saturating(facts->first_seen,
+		lower_due(state, pp_add_saturating(facts->first_seen,
 						policy->keep_unretrieved_secs));
 	}
 }

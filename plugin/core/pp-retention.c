@@ -44,11 +44,6 @@ gboolean pp_rule_removes(enum pp_rule rule)
 	return rule <= PP_RULE_MAX_SIZE;
 }
 
-static guint64 add_saturating(guint64 a, guint64 b)
-{
-	return a > G_MAXUINT64 - b ? G_MAXUINT64 : a + b;
-}
-
 static guint64 time_of(const struct pp_runs *runs, guint32 uid)
 {
 	guint64 time;
@@ -131,7 +126,7 @@ static void find_over_size(const GArray *list, guint64 max_bytes,
 		const struct retrieval *last =
 			&g_array_index(list, struct retrieval, i);
 
-		sum = add_saturating(sum, last->size_bytes);
+		sum = pp_add_saturating(sum, last->size_bytes);
 		while (first <= i && sum > max_bytes) {
 			const struct retrieval *entry =
 				&g_array_index(list, struct retrieval, first);
@@ -173,7 +168,7 @@ static void take_rule(struct pp_verdict *verdict, enum pp_rule rule,
 /* FROM + SECS; 0 where either is not set. */
 static guint64 rule_time(guint64 from, guint64 secs)
 {
-	return from == 0 || secs == 0 ? 0 : add_saturating(from, secs);
+	return from == 0 || secs == 0 ? 0 : pp_add_saturating(from, secs);
 }
 
 /* Why a message stays that no rule removes. */
@@ -196,7 +191,7 @@ static guint64 min_keep_end(const struct pp_policy *policy,
 	/* it was seen at the latest when it was DELEd */
 	if (from == 0)
 		from = verdict->deleted;
-	return add_saturating(from, policy->min_keep_secs);
+	return pp_add_saturating(from, policy->min_keep_secs);
 }
 
 static void judge_one(const struct judge *judge, guint i,

@@ -4,6 +4,7 @@
    Usage accounting: counters, and the periods that they are counted in. */
 #include <string.h>
 #include "pp-usage-private.h"
+#include "pp-doc.h"
 
 /* 9999-12-31T23:59:59Z: what GDateTime can name in four digits */
 #define USAGE_TIME_MAX G_GUINT64_CONSTANT(253402300799)
@@ -19,7 +20,7 @@ void pp_counters_add(struct pp_counters *counters,
 		else if (i == PP_FIRST_SESSION)
 			a = a == 0 || (b != 0 && b < a) ? b : a;
 		else
-			a = a > G_MAXUINT64 - b ? G_MAXUINT64 : a + b;
+			a = pp_add_saturating(a, b);
 		counters->value[i] = a;
 	}
 }
