@@ -75,6 +75,13 @@ pp_login_decide(enum pp_lookup lookup, const struct pp_state *state,
 		const struct pp_mailbox_now *mailbox, gboolean pinned,
 		enum pp_refusal *why_r);
 
+/* TRUE if MAILBOX, which is the one that STATE knows, is an older copy all the
+   same: UIDs that WITNESS says were shown by the open rule, while it could not
+   be stored, are to be given again. */
+gboolean pp_login_repeats(const struct pp_state *state,
+			  const struct pp_witness *witness,
+			  const struct pp_mailbox_now *mailbox);
+
 /* TRUE if MAILBOX is another one than STATE knows: another GUID or
    UIDVALIDITY; UIDNEXT at or below the mark (an older copy); the last shown
    UID with another identity; or fewer messages at or below the mark than at

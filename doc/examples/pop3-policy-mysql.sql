@@ -22,8 +22,16 @@ RETURN IF(LOCATE(CONCAT(' ', name, '='), value) = 0, '',
 CREATE OR REPLACE FUNCTION pop3_policy_counter(value TEXT CHARACTER SET ascii,
   name VARCHAR(64) CHARACTER SET ascii)
 RETURNS BIGINT UNSIGNED DETERMINISTIC
-RETURN CAST(IF(pop3_policy_word(value, name) REGEXP '^[0-9]{1,20}$',
-  pop3_policy_word(value, name), '0') AS UNSIGNED);
+RETURN CAST(LEAST(18446744073709551615, CAST(
+  IF(pop3_policy_word(value, name) REGEXP '^[0-9]{1,20}$',
+    pop3_policy_word(value, name), '0') AS DECIMAL(20))) AS UNSIGNED);
+
+-- A time in one; NULL where it is not there, or not before the year 10000.
+CREATE OR REPLACE FUNCTION pop3_policy_time(value TEXT CHARACTER SET ascii,
+  name VARCHAR(64) CHARACTER SET ascii)
+RETURNS DATETIME DETERMINISTIC
+RETURN IF(pop3_policy_counter(value, name) BETWEEN 1 AND 253402300799,
+  FROM_UNIXTIME(pop3_policy_counter(value, name)), NULL);
 
 -- The counters, one row a user and period: span is total, month or day, and
 -- period total, 2026-11 or 2026-11-24 (UTC). What they count is said in
@@ -55,10 +63,9 @@ SELECT username, span, period,
   pop3_policy_counter(value, CONCAT(prefix, 'removed_bytes')) AS removed_bytes,
   pop3_policy_counter(value, CONCAT(prefix, 'in_bytes')) AS in_bytes,
   pop3_policy_counter(value, CONCAT(prefix, 'out_bytes')) AS out_bytes,
-  FROM_UNIXTIME(NULLIF(pop3_policy_counter(value,
-    CONCAT(prefix, 'first_session')), 0)) AS first_session,
-  FROM_UNIXTIME(NULLIF(pop3_policy_counter(value,
-    CONCAT(prefix, 'last_session')), 0)) AS last_session
+  pop3_policy_time(value, CONCAT(prefix, 'first_session'))
+    AS first_session,
+  pop3_policy_time(value, CONCAT(prefix, 'last_session')) AS last_session
 FROM (
   SELECT username, 'total' AS span, 'total' AS period, 'total.' AS prefix,
     value

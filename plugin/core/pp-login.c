@@ -40,6 +40,20 @@ static gboolean state_is_older(const struct pp_state *state,
 	return witness->validity > validity;
 }
 
+gboolean pp_login_repeats(const struct pp_state *state,
+			  const struct pp_witness *witness,
+			  const struct pp_mailbox_now *mailbox)
+{
+	guint32 first, validity;
+
+	return witness->status == PP_WITNESS_THERE &&
+		pp_uidl_map_get_open(state->map, &first, &validity) &&
+		witness->validity == validity &&
+		witness->uidvalidity == mailbox->id.uidvalidity &&
+		witness->shown > state->mark &&
+		mailbox->uidnext <= witness->shown;
+}
+
 static enum pp_login_action refuse(enum pp_refusal why, enum pp_refusal *why_r)
 {
 	*why_r = why;

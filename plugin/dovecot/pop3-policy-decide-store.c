@@ -85,17 +85,22 @@ decide_first(struct pop3_policy_decide *ctx, struct pop3_policy_change *change,
 	     const char **error_r)
 {
 	struct pop3_policy_session *session = ctx->session;
+	struct pop3_policy_sight params;
 
 	if (*change->state != NULL) {
 		/* another session was faster */
 		return decide_same_mailbox(ctx, *change->state, error_r);
 	}
+	decide_sight_init(session, &params);
+	/* where a state was lost it is not the first time: mail may have come
+	   whose sender chose its X-UIDL */
+	if (ctx->lost_validity != 0)
+		params.reuse_xuidl = FALSE;
 	*change->state = pp_state_new(&ctx->now.id, ioloop_time);
 	decide_skip_lost(ctx, *change->state);
 	if (pop3_policy_session_pins(session) &&
 	    ctx->action == PP_LOGIN_FIRST_SIGHT &&
-	    pop3_policy_decide_sight(session, *change->state, TRUE,
-				     error_r) < 0)
+	    pop3_policy_sight(&params, *change->state, TRUE, error_r) < 0)
 		return -1;
 	change->state_changed = TRUE;
 	return pop3_policy_session_pins(session) ?

@@ -195,6 +195,25 @@ decide_lost(struct pop3_policy_decide *ctx, const struct pp_state *state,
 		ctx->action = PP_LOGIN_SERVE;
 }
 
+/* An older copy of the mailbox is there: UIDs that were shown in an outage, and
+   could not be stored, are other mail's by now, or will be. */
+static void
+decide_repeats(struct pop3_policy_decide *ctx, const struct pp_state *state,
+	       const struct pp_witness *witness)
+{
+	struct pop3_policy_session *session = ctx->session;
+
+	if (ctx->action != PP_LOGIN_SERVE ||
+	    !pop3_policy_session_pins(session) ||
+	    !pp_login_repeats(state, witness, &ctx->now))
+		return;
+	e_warning(session->event, "The mailbox is an older copy: UIDs up to %u "
+		  "were shown while nothing could be stored. Mail above UID "
+		  "%u gets new UIDLs", witness->shown, state->mark);
+	session->shown_unstored = 0;
+	ctx->lost_validity = witness->validity;
+}
+
 static void
 decide_lookup(struct pop3_policy_decide *ctx, enum pp_lookup *lookup_r,
 	      struct pp_state **state_r, const char **error_r)
@@ -305,6 +324,8 @@ const char *pop3_policy_decide(struct pop3_policy_session *session)
 		session->shown_unstored = witness.shown;
 	if (ctx.action == PP_LOGIN_REFUSE)
 		decide_lost(&ctx, state, &witness, why);
+	else
+		decide_repeats(&ctx, state, &witness);
 	session->messages = ctx.now.messages;
 	if (ctx.now.messages > 0) {
 		mail_index_lookup_uid(client->mailbox->view, ctx.now.messages,

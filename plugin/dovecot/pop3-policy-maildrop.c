@@ -332,9 +332,11 @@ static void maildrop_write_witness(struct pop3_policy_maildrop *md,
 
 	pop3_policy_files_read_witness(md->files, &old);
 	pp_witness_from_state(state, &new);
-	/* what was shown without being stored, until it is */
+	/* what was shown without being stored, until it is, or another rule is
+	   open */
 	if (old.status == PP_WITNESS_THERE && old.shown > state->mark &&
-	    old.uidvalidity == new.uidvalidity)
+	    old.uidvalidity == new.uidvalidity &&
+	    old.validity == new.validity)
 		new.shown = old.shown;
 	if (pop3_policy_files_write_witness(md->files, &new, &error) < 0) {
 		e_error(md->user->event, "pop3-policy: The witness was not "

@@ -4,6 +4,7 @@
 # PostgreSQL, MariaDB and Redis hold the state, through the dict service and by
 # the configurations and schemas of doc/examples; and what SQL answers.
 
+import datetime
 import json
 import re
 import threading
@@ -352,10 +353,40 @@ class Sql(Drivers):
             self.uidls(server, user)
         server.dict_set("alice", "usage/now", "pp1 usage 0 total.sessions=x")
         server.dict_set("alice", "usage/2031-01", "nonsense")
+        server.dict_set("carol", "usage/now", "pp1 usage 0 total.sessions=1 "
+                        "total.first_session=1 total.last_session=" + "9" * 20)
         self.assertEqual(self.database.sql(
             "SELECT username, sessions FROM pop3_policy_usage "
             "WHERE span = 'total' ORDER BY username"),
-            [["alice", "0"], ["bob", "1"]])
+            [["alice", "0"], ["bob", "1"], ["carol", "1"]])
+        self.assertEqual(self.database.sql(
+            "SELECT username FROM pop3_policy_usage WHERE span = 'total' "
+            "AND last_session > '2020-01-01' AND username <> 'alice'"),
+            [["bob"]])
+
+    def test_the_questions_of_the_greatest_numbers(self):
+        """One user's must not be an error that hides all the others'."""
+        server = self.server()
+        today = datetime.datetime.now(datetime.timezone.utc)
+        periods = [last_month()[0]] + [
+            (today - datetime.timedelta(days=ago)).strftime("%Y-%m-%d")
+            for ago in (1, 2, 3)]
+        greatest = {name: 2 ** 64 - 1 for name in (
+            "retr_count", "again_count", "again_bytes", "in_bytes",
+            "out_bytes")}
+        for user, numbers in (("alice", greatest), ("bob", {"in_bytes": 7})):
+            for period in periods:
+                server.dict_set(user, "usage/" + period, "pp1 usage 0 " +
+                                " ".join("%s=%d" % item
+                                         for item in numbers.items()))
+        for title in questions():
+            self.ask(title)
+        self.assertEqual(
+            self.ask("Clients that download everything again and again"),
+            ["alice"])
+        rows = self.database.sql(questions()["Bytes for an invoice"])
+        self.assertEqual([[row[0], row[-1]] for row in rows],
+                         [["alice", str(2 ** 65 - 2)], ["bob", "7"]])
 
     def ask(self, title):
         return [row[0] for row in self.database.sql(questions()[title])]

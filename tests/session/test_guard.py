@@ -166,6 +166,20 @@ class Guard(PolicyTest):
             self.wait_events(server, logged=number, refused=0)
             self.assertEqual(self.session(server), now)
 
+    def test_lost_state_takes_no_x_uidl(self):
+        """Mail may have come whose sender chose another one's UIDL."""
+        server, before = self.filled("maildir", settings=LOG)
+        server.config += "\npop3_reuse_xuidl = yes\n"
+        server.restart()
+        self.make_exceptions(server)
+        server.doveadm("expunge", "-u", "alice", "mailbox", "INBOX", "uid",
+                       "1", check=True)
+        server.deliver("alice", message(11,
+                                        headers="X-UIDL: %s\n" % before[1]))
+        os.unlink(server.dict_file("alice"))
+        self.assertNotIn(before[1], self.session(server).values())
+        self.wait_events(server, logged=1)
+
     def test_mailbox_that_cannot_be_compared_is_no_guard(self):
         """The user deleted all of it by another client."""
         server, _ = self.filled("maildir")

@@ -239,6 +239,32 @@ class OlderCopy(RecoveryTest):
         server.remove_indexes("alice")
         history.look(stays=ALL)
 
+    @each(format=FORMATS)
+    def test_brought_back_after_an_outage(self, format):
+        """UIDs that were shown, and could not be stored, are given again."""
+        server = self.dovecot(format=format)
+        history = History(self, server)
+        server.deliver("alice", *messages(1, 3))
+        copied = [uidl for _, uidl in history.look()]
+        backup = server.path("backup")
+        shutil.copytree(server.home("alice"), backup)
+        server.deliver("alice", *messages(4, 5))
+        os.chmod(server.path("dict"), 0o555)
+        history.look(stays=ALL)
+        os.chmod(server.path("dict"), 0o777)
+        self.bring_back(server, backup, "of today")
+        server.deliver("alice", message(6))
+        mark = server.log_mark()
+        history.look(stays=copied, comes_back=copied)
+        server.wait_log(r"Warning: .*The mailbox is an older copy: UIDs up to "
+                        "5 ", after=mark)
+        server.deliver("alice", message(7))
+        mark = server.log_mark()
+        history.look(stays=ALL)
+        server.remove_indexes("alice")
+        history.look(stays=ALL)
+        self.assertNotIn("is an older copy", server.log(mark))
+
     def bring_back(self, server, backup, witness):
         name = "dovecot-pop3-policy"
         (control,) = server.inbox_dirs("alice")

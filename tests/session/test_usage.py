@@ -606,6 +606,22 @@ class Damaged(UsageTest):
         for row in (("alice", days[1]), ("bob", days[0]), ("bob", days[1])):
             self.assertIn(row, rows)
 
+    def test_finished_days_beside_damaged_counters(self):
+        server = self.dovecot(faketime=True)
+        self.deliver_some(server, "alice")
+        for offset in ("+0", "+2d"):
+            server.set_time(offset)
+            Counting(server, "alice").quit()
+            server.wait_no_process("pop3")
+        first, _ = self.show(server, "alice", "--since", "2026-01-01")
+        self.damage(server, "alice", "usage/now")
+        result = server.doveadm("-f", "json", "pop3", "usage", "show", "-u",
+                                "alice", "--since", "2026-01-01")
+        self.assertEqual(result.returncode, 65)
+        self.assertRegex(result.stderr, r"alice.*usage/now: ")
+        self.assertEqual([row["period"] for row in json.loads(result.stdout)],
+                         [first])
+
 
 class Names(UsageTest):
     def test_users_with_odd_names(self):
