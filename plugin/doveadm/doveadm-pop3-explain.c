@@ -24,7 +24,10 @@ static const char *explain_action(const struct pp_verdict *verdict, bool later)
 		return "waits";
 	if (verdict->goes_now)
 		return "goes now";
-	return verdict->due != 0 ? "goes later" : "stays";
+	if (verdict->due == 0)
+		return "stays";
+	/* it is due, and the clock is behind */
+	return verdict->due <= (uint64_t)time(NULL) ? "waits" : "goes later";
 }
 
 static void explain_print(const struct doveadm_pop3_view *view,

@@ -397,6 +397,12 @@ class Bounds(RetentionTest):
             self.session_beside(server, other)
         self.assertEqual(self.removed(server, mark), [])
         mark = self.move(server, "+20d")
+        explained = server.doveadm("-f", "json", "pop3", "retention",
+                                   "explain", "-u", "alice", check=True)
+        self.assertEqual([row["action"] for row
+                          in json.loads(explained.stdout)],
+                         ["waits", "goes later"])
+        self.assertIn("The clock is behind", explained.stderr)
         text = self.do(server, mark, by)
         self.assertEqual(self.removals(text), [])
         self.assertIn("The clock is behind", text)
