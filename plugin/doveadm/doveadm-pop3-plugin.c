@@ -86,9 +86,9 @@ int doveadm_pop3_open(struct doveadm_mail_cmd_context *ctx,
 	return ret;
 }
 
-int doveadm_pop3_load(struct doveadm_mail_cmd_context *ctx,
-		      struct pop3_policy_maildrop *md,
-		      struct pp_state **state_r)
+int doveadm_pop3_lookup(struct doveadm_mail_cmd_context *ctx,
+			struct pop3_policy_maildrop *md,
+			struct pp_state **state_r)
 {
 	struct pop3_policy_deadline deadline = doveadm_pop3_deadline(md);
 	const char *error;
@@ -97,9 +97,6 @@ int doveadm_pop3_load(struct doveadm_mail_cmd_context *ctx,
 	case PP_LOOKUP_FOUND:
 		return 1;
 	case PP_LOOKUP_NOTHING:
-		e_info(md->user->event, "pop3-policy: "
-		       "There is no state: no POP3 session since the plugin "
-		       "is on, or it was lost");
 		return 0;
 	case PP_LOOKUP_FAILED:
 		error = t_strdup_printf("The state cannot be had: %s", error);
@@ -114,6 +111,19 @@ int doveadm_pop3_load(struct doveadm_mail_cmd_context *ctx,
 				error);
 	return doveadm_pop3_fail(ctx, md->user, MAIL_ERROR_NOTPOSSIBLE,
 				 error);
+}
+
+int doveadm_pop3_load(struct doveadm_mail_cmd_context *ctx,
+		      struct pop3_policy_maildrop *md,
+		      struct pp_state **state_r)
+{
+	int ret = doveadm_pop3_lookup(ctx, md, state_r);
+
+	if (ret == 0)
+		e_info(md->user->event, "pop3-policy: "
+		       "There is no state: no POP3 session since the plugin "
+		       "is on, or it was lost");
+	return ret;
 }
 
 static int doveadm_pop3_view_fill(struct doveadm_mail_cmd_context *ctx,

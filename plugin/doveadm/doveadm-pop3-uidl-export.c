@@ -90,15 +90,6 @@ static const struct pp_identity *export_find(const GArray *ledger, guint32 uid)
 	return NULL;
 }
 
-static char *export_special(struct mail *mail, enum mail_fetch_field field)
-{
-	const char *value;
-
-	if (mail_get_special(mail, field, &value) < 0 || *value == '\0')
-		return NULL;
-	return g_strdup(value);
-}
-
 static void export_header(struct export_run *run, struct mail *mail,
 			  struct pp_import_record *record)
 {
@@ -121,8 +112,8 @@ static void export_mail(struct export_run *run, struct mail *mail,
 		return;
 	if (mail_get_virtual_size(mail, &size) == 0)
 		record.size = size;
-	record.id = export_special(mail, MAIL_FETCH_STORAGE_ID);
-	record.guid = export_special(mail, MAIL_FETCH_GUID);
+	record.id = doveadm_pop3_special(mail, MAIL_FETCH_STORAGE_ID);
+	record.guid = doveadm_pop3_special(mail, MAIL_FETCH_GUID);
 	if (record.id != NULL && g_strcmp0(record.id, record.guid) == 0) {
 		g_free(record.guid);
 		record.guid = NULL;

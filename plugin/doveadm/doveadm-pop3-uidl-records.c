@@ -313,13 +313,11 @@ static int records_path(struct doveadm_pop3_records *records,
 	return ret;
 }
 
-static const char *records_special(struct mail *mail,
-				   enum mail_fetch_field field)
+char *doveadm_pop3_special(struct mail *mail, enum mail_fetch_field field)
 {
-	const char *value;
+	const char *value = pop3_policy_mail_special(mail, field);
 
-	return mail_get_special(mail, field, &value) < 0 || *value == '\0' ?
-		NULL : value;
+	return *value == '\0' ? NULL : g_strdup(value);
 }
 
 /* What the other server showed for MAIL, and what it is known by. */
@@ -328,16 +326,16 @@ static int records_add_mail(struct doveadm_pop3_records *records,
 			    const char **error_r)
 {
 	struct pp_import_record record = { .size = PP_SIZE_UNKNOWN };
-	const char *uidl = records_special(mail, MAIL_FETCH_UIDL_BACKEND);
 	g_autoptr(GError) error = NULL;
 	guint count = records->records->len;
 	uint32_t seq = mail->seq;
+	const char *header;
 	uoff_t size;
 
-	if (uidl == NULL && !remote &&
-	    mail_get_first_header(mail, "X-UIDL", &uidl) > 0)
-		uidl = t_str_trim(uidl, " \t");
-	record.uidl = g_strdup(uidl);
+	record.uidl = doveadm_pop3_special(mail, MAIL_FETCH_UIDL_BACKEND);
+	if (record.uidl == NULL && !remote &&
+	    mail_get_first_header(mail, "X-UIDL", &header) > 0)
+		record.uidl = g_strdup(t_str_trim(header, " \t"));
 	if (remote) {
 		/* from LIST, not by RETR */
 		mail->lookup_abort = MAIL_LOOKUP_ABORT_READ_MAIL;
@@ -345,10 +343,8 @@ static int records_add_mail(struct doveadm_pop3_records *records,
 			record.size = size;
 		mail->lookup_abort = MAIL_LOOKUP_ABORT_NEVER;
 	} else {
-		record.id = g_strdup(records_special(mail,
-						MAIL_FETCH_STORAGE_ID));
-		record.guid = g_strdup(records_special(mail,
-						       MAIL_FETCH_GUID));
+		record.id = doveadm_pop3_special(mail, MAIL_FETCH_STORAGE_ID);
+		record.guid = doveadm_pop3_special(mail, MAIL_FETCH_GUID);
 	}
 	if (!pp_import_message(records->import, &record, &error)) {
 		*error_r = t_strdup(error->message);

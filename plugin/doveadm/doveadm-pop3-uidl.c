@@ -139,29 +139,6 @@ static int drop_files(struct doveadm_pop3_drop *drop, const char **error_r)
 	return -1;
 }
 
-static int drop_load(struct doveadm_mail_cmd_context *ctx,
-		     struct mail_user *user, struct doveadm_pop3_drop *drop)
-{
-	struct pop3_policy_deadline deadline = doveadm_pop3_deadline(drop->md);
-	const char *error;
-
-	switch (pop3_policy_maildrop_load(drop->md, &deadline, &drop->state,
-					  &error)) {
-	case PP_LOOKUP_FOUND:
-	case PP_LOOKUP_NOTHING:
-		return 0;
-	case PP_LOOKUP_FAILED:
-		error = t_strdup_printf("The state cannot be had: %s", error);
-		return doveadm_pop3_fail(ctx, user, MAIL_ERROR_TEMP, error);
-	case PP_LOOKUP_DAMAGED:
-		break;
-	}
-	error = t_strdup_printf("The state is damaged: %s (restore it from a "
-				"backup, or give it up with doveadm pop3 "
-				"state delete)", error);
-	return doveadm_pop3_fail(ctx, user, MAIL_ERROR_NOTPOSSIBLE, error);
-}
-
 static int drop_fill(struct doveadm_mail_cmd_context *ctx,
 		     struct mail_user *user, bool alone,
 		     struct doveadm_pop3_drop *drop)
@@ -180,7 +157,7 @@ static int drop_fill(struct doveadm_mail_cmd_context *ctx,
 	if (drop_files(drop, &error) < 0)
 		return doveadm_pop3_fail(ctx, user, MAIL_ERROR_TEMP, error);
 	if ((alone && drop_look(ctx, user, drop) < 0) ||
-	    drop_load(ctx, user, drop) < 0)
+	    doveadm_pop3_lookup(ctx, drop->md, &drop->state) < 0)
 		return -1;
 	drop->trans = mailbox_transaction_begin(drop->box, 0, __func__);
 	return 1;

@@ -86,6 +86,9 @@ int doveadm_pop3_records_read(struct doveadm_mail_cmd_context *ctx,
 			      struct doveadm_pop3_records *records_r);
 void doveadm_pop3_records_free(struct doveadm_pop3_records *records);
 
+/* MAIL's FIELD as a record has it: NULL where there is none, g_free(). */
+char *doveadm_pop3_special(struct mail *mail, enum mail_fetch_field field);
+
 /*
  * Matching (doveadm-pop3-uidl-match.c)
  */

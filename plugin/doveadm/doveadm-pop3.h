@@ -59,8 +59,11 @@ int doveadm_pop3_open(struct doveadm_mail_cmd_context *ctx,
 		      struct mail_user *user,
 		      struct pop3_policy_maildrop **md_r);
 
-/* Loads the state, pp_state_free(). Returns 1, 0 if there is none (told), -1
-   after doveadm_pop3_fail(). */
+/* Loads the state, pp_state_free(). Returns 1, 0 if there is none (load() tells
+   that), -1 after doveadm_pop3_fail(). */
+int doveadm_pop3_lookup(struct doveadm_mail_cmd_context *ctx,
+			struct pop3_policy_maildrop *md,
+			struct pp_state **state_r);
 int doveadm_pop3_load(struct doveadm_mail_cmd_context *ctx,
 		      struct pop3_policy_maildrop *md,
 		      struct pp_state **state_r);

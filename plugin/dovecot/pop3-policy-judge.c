@@ -60,18 +60,11 @@ int pop3_policy_judge(struct pop3_policy_maildrop *md, struct mailbox *box,
 	return 1;
 }
 
-static const char *judge_special(struct mail *mail, enum mail_fetch_field field)
-{
-	const char *value;
-
-	return mail_get_special(mail, field, &value) < 0 ? "" : value;
-}
-
 /* What the host shows, but for pop3_reuse_xuidl and duplicates. */
 static const char *judge_host_uidl(struct mail *mail)
 {
-	const char *error, *uidl = judge_special(mail,
-						 MAIL_FETCH_UIDL_BACKEND);
+	const char *error, *uidl =
+		pop3_policy_mail_special(mail, MAIL_FETCH_UIDL_BACKEND);
 	struct pop3_policy_uidl_vars vars = {
 		.uid = dec2str(mail->uid),
 	};
@@ -82,9 +75,9 @@ static const char *judge_host_uidl(struct mail *mail)
 		return t_strdup(uidl);
 	mailbox_get_open_status(mail->box, STATUS_UIDVALIDITY, &status);
 	vars.uidvalidity = dec2str(status.uidvalidity);
-	vars.md5 = judge_special(mail, MAIL_FETCH_HEADER_MD5);
-	vars.filename = judge_special(mail, MAIL_FETCH_STORAGE_ID);
-	vars.guid = judge_special(mail, MAIL_FETCH_GUID);
+	vars.md5 = pop3_policy_mail_special(mail, MAIL_FETCH_HEADER_MD5);
+	vars.filename = pop3_policy_mail_special(mail, MAIL_FETCH_STORAGE_ID);
+	vars.guid = pop3_policy_mail_special(mail, MAIL_FETCH_GUID);
 	if (pop3_policy_uidl_expand(str,
 				    mail->box->storage->set->pop3_uidl_format,
 				    &vars, &error) < 0)

@@ -128,6 +128,14 @@ GArray *pop3_policy_mailbox_uids(struct mailbox *box)
 	return uids;
 }
 
+const char *pop3_policy_mail_special(struct mail *mail,
+				     enum mail_fetch_field field)
+{
+	const char *value;
+
+	return mail_get_special(mail, field, &value) < 0 ? "" : value;
+}
+
 int pop3_policy_mail_identity(struct mail *mail,
 			      struct pp_identity *identity_r)
 {
@@ -135,12 +143,10 @@ int pop3_policy_mail_identity(struct mail *mail,
 
 	i_zero(identity_r);
 	identity_r->uid = mail->uid;
-	if (mail_get_special(mail, MAIL_FETCH_STORAGE_ID, &storage_id) < 0)
-		storage_id = "";
+	storage_id = pop3_policy_mail_special(mail, MAIL_FETCH_STORAGE_ID);
 	if (storage_id[0] != '\0')
 		identity_r->id = pp_hash64(storage_id, strlen(storage_id));
-	if (mail_get_special(mail, MAIL_FETCH_GUID, &guid) < 0)
-		guid = "";
+	guid = pop3_policy_mail_special(mail, MAIL_FETCH_GUID);
 	if (guid[0] == '\0')
 		return identity_r->id != 0 ? 0 : -1;
 	if (identity_r->id == 0)

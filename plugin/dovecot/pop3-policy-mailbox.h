@@ -7,14 +7,10 @@
 #define POP3_POLICY_MAILBOX_H
 
 #include <glib.h>
+#include "mail-storage.h"
 #include "pop3-policy-store.h"
 #include "pp-recovery.h"
 #include "pp-retention.h"
-
-struct mail;
-struct mailbox;
-struct mail_namespace;
-struct mailbox_transaction_context;
 
 /* Whoever asks BOX, which was allocated but not opened, for UIDLs gets the
    host's own, also from the plugin that this process may have loaded. */
@@ -39,6 +35,9 @@ GArray *pop3_policy_mailbox_uids(struct mailbox *box);
 /* How many messages have a UID of at most UID. */
 guint32 pop3_policy_mailbox_count_upto(struct mailbox *box, guint32 uid);
 
+/* MAIL's FIELD, or "" where there is none or it cannot be had. */
+const char *pop3_policy_mail_special(struct mail *mail,
+				     enum mail_fetch_field field);
 /* Identity of MAIL without its header hash. 0, or -1: it cannot be asked now
    (then identity_r has the UID only). */
 int pop3_policy_mail_identity(struct mail *mail,

@@ -94,13 +94,6 @@ static bool sight_format_repeats(struct mailbox *box)
 		strcmp(str_c(str1), str_c(str2)) == 0;
 }
 
-static const char *sight_special(struct mail *mail, enum mail_fetch_field field)
-{
-	const char *value;
-
-	return mail_get_special(mail, field, &value) < 0 ? "" : value;
-}
-
 /* The host's own format. For new mail by the open rule's validity, which is the
    mailbox's until it might repeat with these UIDs. */
 static int sight_format(struct sight *sight, struct mail *mail,
@@ -113,9 +106,9 @@ static int sight_format(struct sight *sight, struct mail *mail,
 	};
 	string_t *str = t_str_new(128);
 
-	vars.md5 = sight_special(mail, MAIL_FETCH_HEADER_MD5);
-	vars.filename = sight_special(mail, MAIL_FETCH_STORAGE_ID);
-	vars.guid = sight_special(mail, MAIL_FETCH_GUID);
+	vars.md5 = pop3_policy_mail_special(mail, MAIL_FETCH_HEADER_MD5);
+	vars.filename = pop3_policy_mail_special(mail, MAIL_FETCH_STORAGE_ID);
+	vars.guid = pop3_policy_mail_special(mail, MAIL_FETCH_GUID);
 	if (pop3_policy_uidl_expand(str,
 			mail->box->storage->set->pop3_uidl_format,
 			&vars, error_r) < 0)
@@ -143,7 +136,7 @@ static int sight_text(struct sight *sight, struct mail *mail,
 		return 0;
 	}
 	if (sight->by_guid) {
-		value = sight_special(mail, MAIL_FETCH_GUID);
+		value = pop3_policy_mail_special(mail, MAIL_FETCH_GUID);
 		if (value[0] != '\0')
 			*text_r = value;
 		return 0;
