@@ -93,6 +93,10 @@ void pp_state_use_validity(struct pp_state *state, guint32 validity);
    never used before. Returns that validity. */
 guint32 pp_state_open_rule(struct pp_state *state, guint32 first,
 			   guint32 uidvalidity);
+/* What was stored after STATE is lost: the validities up to VALIDITY, which it
+   may have used, are not used again. */
+void pp_state_skip_lost(struct pp_state *state, guint32 validity,
+			guint32 uidvalidity);
 
 /* Notes the order of the listing: UIDS are as it has them. FALSE if its text
    would be longer than PP_ORDER_MAX_BYTES; then it is the order of UIDs. */
@@ -125,6 +129,10 @@ struct pp_state *pp_state_decode(const char *text, guint *chunks_r,
    that the state names (the map then has a part of it: throw STATE away). */
 gboolean pp_state_add_chunk(struct pp_state *state, guint index,
 			    const char *text, GError **error);
+
+/* The last of IDENTITIES (struct pp_identity, by UID), which a state remembers,
+   into an array of PP_SHOWN_MAX. Returns how many. */
+guint pp_shown_last(const GArray *identities, struct pp_shown *shown_r);
 
 /* What a session found out, applied to the state that is stored at its end
    (which other sessions may have changed meanwhile). */

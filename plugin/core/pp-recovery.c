@@ -241,17 +241,10 @@ static gboolean build_order(struct pp_state *state, const struct pp_state *old,
 static void build_rest(struct pp_state *state, const GArray *messages,
 		       guint64 now)
 {
-	guint shown = MIN(messages->len, PP_SHOWN_MAX);
-
 	state->generation++;
-	state->mark = 0;
-	state->shown_count = 0;
-	for (guint i = messages->len - shown; i < messages->len; i++) {
-		const struct pp_identity *message =
-			&g_array_index(messages, struct pp_identity, i);
-
-		pp_state_add_shown(state, message->uid, message->id);
-	}
+	state->shown_count = pp_shown_last(messages, state->shown);
+	state->mark = state->shown_count == 0 ? 0 :
+		state->shown[state->shown_count - 1].uid;
 	state->count = messages->len;
 	state->clock = MAX(state->clock, now);
 	state->ledger_chunks = 0;

@@ -78,6 +78,13 @@ guint32 pp_state_open_rule(struct pp_state *state, guint32 first,
 	return validity;
 }
 
+void pp_state_skip_lost(struct pp_state *state, guint32 validity,
+			guint32 uidvalidity)
+{
+	pp_state_use_validity(state, validity);
+	(void)pp_state_open_rule(state, state->mark + 1, uidvalidity);
+}
+
 gboolean pp_state_set_order(struct pp_state *state, const guint32 *uids,
 			    guint count)
 {
@@ -194,6 +201,21 @@ static guint64 merge_runs(struct pp_runs *runs, const struct pp_runs *facts)
 					 run->time);
 	}
 	return added;
+}
+
+guint pp_shown_last(const GArray *identities, struct pp_shown *shown_r)
+{
+	guint count = MIN(identities->len, PP_SHOWN_MAX);
+
+	for (guint i = 0; i < count; i++) {
+		const struct pp_identity *identity =
+			&g_array_index(identities, struct pp_identity,
+				       identities->len - count + i);
+
+		shown_r[i].uid = identity->uid;
+		shown_r[i].id = identity->id;
+	}
+	return count;
 }
 
 gboolean pp_state_merge(struct pp_state *state, const struct pp_facts *facts)

@@ -39,15 +39,12 @@ static int repair_refuse(struct repair_run *run, const char *message,
 	return -1;
 }
 
-/* What was stored after STATE is lost: the validities that it may have used
-   are not used again. */
 static void repair_skip_lost(struct repair_run *run, struct pp_state *state)
 {
-	if (run->drop.witness.status == PP_WITNESS_NONE)
-		return;
-	pp_state_use_validity(state, I_MAX(run->drop.witness.validity, 1));
-	(void)pp_state_open_rule(state, state->mark + 1,
-				 run->drop.now.id.uidvalidity);
+	if (run->drop.witness.status != PP_WITNESS_NONE)
+		pp_state_skip_lost(state,
+				   I_MAX(run->drop.witness.validity, 1),
+				   run->drop.now.id.uidvalidity);
 }
 
 static void repair_replace(struct pop3_policy_change *change,

@@ -264,22 +264,6 @@ guint32 doveadm_pop3_drop_shown_upto(const struct doveadm_pop3_drop *drop,
 	return I_MAX(state->mark, drop_shown_unstored(drop));
 }
 
-/* The last of IDENTITIES, which the state remembers. */
-static guint drop_last_shown(const GArray *identities, struct pp_shown *shown_r)
-{
-	guint count = I_MIN(identities->len, PP_SHOWN_MAX);
-
-	for (guint i = 0; i < count; i++) {
-		const struct pp_identity *identity =
-			&g_array_index(identities, struct pp_identity,
-				       identities->len - count + i);
-
-		shown_r[i].uid = identity->uid;
-		shown_r[i].id = identity->id;
-	}
-	return count;
-}
-
 static void drop_merge_facts(struct pp_state *state,
 			     const struct pop3_policy_settings *set,
 			     const GArray *identities)
@@ -290,7 +274,7 @@ static void drop_merge_facts(struct pp_state *state,
 		.now = time(NULL),
 		.count = identities->len,
 		.shown = shown,
-		.shown_count = drop_last_shown(identities, shown),
+		.shown_count = pp_shown_last(identities, shown),
 		.first_seen = time(NULL),
 	};
 

@@ -45,24 +45,6 @@ struct close_context {
 	struct pp_state *state;
 };
 
-/* The last of the identities are remembered in the state too. */
-static void close_note_shown(struct close_context *ctx)
-{
-	const struct pp_identity *identity;
-	guint i, first = 0;
-
-	if (ctx->identities->len > PP_SHOWN_MAX)
-		first = ctx->identities->len - PP_SHOWN_MAX;
-	for (i = first; i < ctx->identities->len; i++) {
-		identity = &g_array_index(ctx->identities, struct pp_identity,
-					  i);
-		ctx->shown[i - first].uid = identity->uid;
-		ctx->shown[i - first].id = identity->id;
-	}
-	ctx->facts.shown = ctx->shown;
-	ctx->facts.shown_count = ctx->identities->len - first;
-}
-
 /* Identities of what the ledger does not have yet, for as long as DEADLINE
    lasts. */
 static void
@@ -91,7 +73,8 @@ close_collect(struct close_context *ctx,
 	}
 	if (ret > 0)
 		ctx->identities_upto = session->highest_uid;
-	close_note_shown(ctx);
+	ctx->facts.shown = ctx->shown;
+	ctx->facts.shown_count = pp_shown_last(ctx->identities, ctx->shown);
 }
 
 /* Header hashes of what this session retrieved, by which it is recognised once

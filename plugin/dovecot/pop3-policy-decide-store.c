@@ -24,16 +24,13 @@ decide_same_mailbox(const struct pop3_policy_decide *ctx,
 	return -1;
 }
 
-/* What was stored after STATE is lost. The validities that it may have used are
-   not used again. */
 static void
 decide_skip_lost(struct pop3_policy_decide *ctx, struct pp_state *state)
 {
 	if (ctx->lost_validity == 0)
 		return;
-	pp_state_use_validity(state, ctx->lost_validity);
-	(void)pp_state_open_rule(state, state->mark + 1,
-				 ctx->now.id.uidvalidity);
+	pp_state_skip_lost(state, ctx->lost_validity,
+			   ctx->now.id.uidvalidity);
 	ctx->lost_validity = 0;
 }
 
