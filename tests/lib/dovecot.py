@@ -30,11 +30,13 @@ reuse         pop3 processes serve more than one session
 lock_session  pop3_lock_session
 tls           self-signed certificate, pop3s on pop3s_port, STLS
 rawlog        POP3 rawlogs in root/rawlog
-faketime      True: the time can be moved while the server runs, set_time()
+faketime      True: the time can be moved while the server runs, set_time();
+              or the moment at which it begins, as in set_moment()
 env           more environment for all of Dovecot's processes
 """
 
 import contextlib
+import datetime
 import glob
 import imaplib
 import os
@@ -50,6 +52,7 @@ import time
 
 import config
 import pop3
+from processes import log_is_whole, process_group
 
 # Any number that owns nothing and has no name.
 MAIL_UID = 45678
@@ -117,25 +120,6 @@ def installed_version():
 def installed_line():
     """"2.3" or "2.4"."""
     return ".".join(installed_version().split(".")[:2])
-
-
-def process_group(pgid):
-    """Living processes of a group: {pid: name}."""
-    # An empty /proc would make every wait for an end succeed.
-    assert os.path.exists("/proc/self/stat"), "/proc is not mounted"
-    found = {}
-    for path in glob.glob("/proc/[0-9]*/stat"):
-        try:
-            with open(path, encoding="latin-1") as file:
-                stat = file.read()
-        except OSError:
-            continue
-        # The name may hold spaces and brackets of its own.
-        start, end = stat.index("("), stat.rindex(")")
-        state, _, group = stat[end + 2:].split()[:3]
-        if int(group) == pgid and state not in "ZX":
-            found[int(stat[:start])] = stat[start + 1:end]
-    return found
 
 
 class Dovecot:
@@ -265,6 +249,15 @@ class Dovecot:
         self._write(self.time_file + ".new", offset + "\n")
         os.rename(self.time_file + ".new", self.time_file)
 
+    def set_moment(self, text):
+        """From now on the server's clock goes on from there, in UTC:
+        "2031-03-10T12:00:00". No midnight of ours falls into a test then.
+        Returns by how many seconds it is ahead."""
+        moment = datetime.datetime.fromisoformat(text + "+00:00")
+        ahead = int(moment.timestamp() - time.time())
+        self.set_time("%+d" % ahead)
+        return ahead
+
     def _full_environment(self):
         env = self.environment()
         full = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:"
@@ -280,7 +273,10 @@ class Dovecot:
         self.write_config()
         self._write_users()
         if self.faketime and not os.path.exists(self.time_file):
-            self.set_time("+0")
+            if self.faketime is True:
+                self.set_time("+0")
+            else:
+                self.set_moment(self.faketime)
         if self.line == "2.3" and self.dict == "sqlite":
             self._write(self.path("dict-sql.conf.ext"), config.sql_map(self))
         if self.dict == "sqlite" and not os.path.exists(self.sqlite_file):
@@ -353,8 +349,10 @@ class Dovecot:
                 os.kill(pid, signal.SIGKILL)
 
     def _idle(self, pgid):
-        """Nothing runs but the master, and what ends with it."""
-        return not (set(process_group(pgid).values()) - {"dovecot", "log"})
+        """Nothing runs but the master, and what ends with it; nothing that
+        ended left anything to log."""
+        return not (set(process_group(pgid).values()) - {"dovecot", "log"}) \
+            and log_is_whole(pgid)
 
     def restart(self):
         """Ends and starts it, with what the options say now, at the same
@@ -384,8 +382,10 @@ class Dovecot:
                 os.kill(pid, number)
 
     def wait_no_process(self, name):
-        """Until all sessions have ended: what they commit is committed."""
+        """Until all of them have ended: what they commit is committed, and
+        what they log is in log()."""
         wait_for(lambda: not self.processes(name), "the end of " + name)
+        wait_for(lambda: log_is_whole(self.process.pid), "its log")
 
     # Logs
 

@@ -18,7 +18,7 @@ class Commits(PolicyTest):
     def start(self, policy, **options):
         """Ten messages, and a session that downloaded them."""
         server, fake = self.faked(
-            messages=10, faketime=True,
+            messages=10, faketime="2031-03-10T12:00:00",
             settings={**REMOVAL, **POLICIES[policy]},
             config=BY_GUID if policy == "by format" else "", **options)
         self.download(server, 1)
@@ -51,7 +51,7 @@ class Commits(PolicyTest):
     @each(policy=tuple(POLICIES))
     def test_session_with_ten_new_messages_that_removes_some(self, policy):
         server, fake = self.start(policy)
-        server.set_time("+40d")
+        server.set_moment("2031-04-19T12:00:00")
         self.deliver_ten(server)
         self.commits(fake)
         self.download(server, 11)

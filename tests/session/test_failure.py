@@ -80,7 +80,19 @@ class LookupFails(PolicyTest):
         before = self.session(server)
         self.lose_indexes(server)
         self.break_dict(fake, how)
-        self.assertEqual(list(self.session(server)), list(before))
+        during = self.session(server)
+        client = server.imap("alice")
+        client.select("INBOX", readonly=True)
+        validity = int(client.response("UIDVALIDITY")[1][0])
+        uids = client.uid("SEARCH", "ALL")[1][0].split()
+        client.logout()
+        self.assertEqual(during, {
+            number: "%08x%08x" % (int(uid), validity)
+            for number, uid in enumerate(uids, 1)})
+        self.assertEqual(len(during), len(before))
+        self.assertFalse(set(during.values()) & set(before.values()))
+        self.mend_dict(fake)
+        self.assertEqual(self.session(server), during)
 
     def test_nothing_is_removed_and_usage_can_be_replayed(self):
         server, fake = self.faked(faketime=True, settings={
@@ -312,7 +324,9 @@ class SilentDict(PolicyTest):
             config="service pop3 {\n  process_limit = 2\n}\n")
         fake.rule = lambda operation, user, keys: SILENT
         clients = []
-        for _ in range(8):
+        # no more than the host lets wait: two are served, and the queue of
+        # its listener takes five
+        for _ in range(6):
             client = server.connect()
             client.send(b"USER alice\r\nPASS secret\r\nSTAT\r\nQUIT\r\n")
             clients.append(client)
@@ -513,9 +527,7 @@ class DamagedValue(PolicyTest):
             self.assertIn("priv/pop3-policy/uidl/0",
                           plugin_errors(server, mark)[0])
             self.assertEqual(server.dict_get("alice", "uidl/0"), bad)
-        server.dict_unset("alice", "uidl/1") if \
-            server.dict_get("alice", "uidl/1") else None
-        self.assertTrue(before)
+        self.assertEqual(self.session(server), before)
 
     def test_chunk_of_uidls_that_is_missing(self):
         server = self.dovecot(config=BY_GUID)
@@ -583,8 +595,7 @@ class DamagedValue(PolicyTest):
         self.session(server, "RETR 1", "NOOP")
         server.set_time("+5d")
         self.session(server)
-        # kept longer would be right, too; lost mail would not
-        self.assertIn(self.mails(server), (1, 2))
+        self.assertEqual(self.mails(server), 1)
 
 
 class NoDict(PolicyTest):
@@ -594,6 +605,7 @@ class NoDict(PolicyTest):
         for script in (b"UIDL\r\nRETR 1\r\nDELE 2\r\nCAPA\r\nQUIT\r\n",
                        b"UIDL\r\nUIDL 1\r\nQUIT\r\n"):
             twins.same([script])
+        twins.ours.wait_no_process("pop3")
         self.assertNotIn("pop3-policy", twins.ours.log())
         found = glob.glob(twins.ours.home("alice") + "/**/*pop3-policy*",
                           recursive=True)

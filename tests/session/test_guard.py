@@ -20,7 +20,9 @@ METRICS = "".join(
     "metric %s {\n  filter = event=%s%s\n}\n" % metric for metric in (
         ("guarded", "pop3_policy_uidl_guard", " and refused=yes"),
         ("logged", "pop3_policy_uidl_guard", " and refused=no"),
-        ("refused", "pop3_policy_login_refused", "")))
+        ("refused", "pop3_policy_login_refused", ""),
+        # each session's last one
+        ("finished", "pop3_policy_session_finished", "")))
 
 
 class Guard(PolicyTest):
@@ -123,6 +125,7 @@ class Guard(PolicyTest):
         server.deliver("alice", *map(message, range(1, 5)))
         self.assertFalse(set(self.session(server).values()) &
                          set(before.values()))
+        self.wait_events(server, finished=2)
         self.assertEqual(self.events(server)["guarded"], 0)
 
     @each(format=FORMATS)
@@ -186,4 +189,5 @@ class Guard(PolicyTest):
         server.doveadm("expunge", "-u", "alice", "mailbox", "INBOX", "all",
                        check=True)
         self.assertEqual(self.session(server), {})
+        self.wait_events(server, finished=2)
         self.assertEqual(self.events(server)["guarded"], 0)

@@ -4,18 +4,12 @@
 # pop3_policy_uidl = host, to try the plugin, and then pin: what the host showed
 # is what is pinned.
 
-from testcase import FORMATS, SessionTest, each, message
+from policytest import PolicyTest
+from testcase import FORMATS, each, message
 from uidlformats import BY_GUID
 
 
-class HostFirst(SessionTest):
-    def session(self, server):
-        client = server.pop3("alice")
-        uidls = client.uidls()
-        client.quit()
-        server.wait_no_process("pop3")
-        return uidls
-
+class HostFirst(PolicyTest):
     def pin(self, server, uidl="pin"):
         server.settings["pop3_policy_uidl"] = uidl
         server.restart()
@@ -34,7 +28,7 @@ class HostFirst(SessionTest):
         server.config = ""
         server.restart()
         self.assertEqual(self.session(server), before)
-        server.remove_indexes("alice")
+        self.lose_indexes(server)
         self.assertEqual(self.session(server), before)
 
     @each(format=FORMATS)
@@ -42,10 +36,15 @@ class HostFirst(SessionTest):
         server = self.dovecot(format=format,
                               settings={"pop3_policy_uidl": "host"})
         server.deliver("alice", message(1), message(2))
-        self.session(server)
-        server.remove_indexes("alice")
+        first = self.session(server)
+        self.lose_indexes(server)
         before = self.session(server)
+        self.assertEqual(len(before), 2)
+        self.assertFalse(set(before.values()) & set(first.values()))
         self.pin(server)
+        self.assertEqual(self.session(server), before)
+        # what is pinned are these, and not what the host would show next
+        self.lose_indexes(server)
         self.assertEqual(self.session(server), before)
 
     @each(format=FORMATS)

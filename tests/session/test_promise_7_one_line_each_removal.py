@@ -10,12 +10,10 @@ import re
 from policytest import PolicyTest
 from testcase import FORMATS, each, message, wait_for
 
-METRIC = {
-    "2.3": "metric pp_removed {\n"
-           "  filter = event=pop3_policy_message_removed\n}\n",
-    "2.4": "metric pp_removed {\n"
-           "  filter = event=pop3_policy_message_removed\n}\n",
-}
+METRICS = ("metric pp_removed {\n"
+           "  filter = event=pop3_policy_message_removed\n}\n"
+           "metric pp_finished {\n"
+           "  filter = event=pop3_policy_session_finished\n}\n")
 LINE = re.compile(r"Removed: user=(?P<user>\S+) (?P<by>\w+)=(?P<id>\S+) "
                   r"uidl=(?P<uidl>\S+) uid=\d+ size=(?P<size>\d+) "
                   r"rule=(?P<rule>\S+) ")
@@ -23,7 +21,7 @@ LINE = re.compile(r"Removed: user=(?P<user>\S+) (?P<by>\w+)=(?P<id>\S+) "
 
 class OneLineEachRemoval(PolicyTest):
     def maildrop(self, count, **options):
-        server = self.dovecot(faketime=True, config=METRIC, settings={
+        server = self.dovecot(faketime=True, config=METRICS, settings={
             "pop3_policy_removal": "yes",
             "pop3_policy_keep_retrieved": "2d",
             "pop3_policy_keep_unretrieved": "9d"}, **options)
@@ -38,10 +36,10 @@ class OneLineEachRemoval(PolicyTest):
             return lines if len(lines) >= count else None
         return wait_for(found, "%d removals" % count)
 
-    def events(self, server):
+    def events(self, server, name="pp_removed"):
         dump = server.doveadm("-f", "json", "stats", "dump", check=True)
         return sum(int(row["count"]) for row in json.loads(dump.stdout)
-                   if row["metric_name"] == "pp_removed")
+                   if row["metric_name"] == name)
 
     @each(format=FORMATS)
     def test_of_a_session(self, format):
@@ -94,4 +92,7 @@ class OneLineEachRemoval(PolicyTest):
         self.session(server)
         server.wait_log("Would be removed: user=alice")
         self.assertIsNone(LINE.search(server.log()))
+        # the last event of each session
+        wait_for(lambda: self.events(server, "pp_finished") == 2,
+                 "both sessions' events")
         self.assertEqual(self.events(server), 0)

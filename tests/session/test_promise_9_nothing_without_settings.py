@@ -40,6 +40,7 @@ class NothingWithoutSettings(SessionTest):
                                  b"RETR 1\r\n", b"LIST\r\n", b"CAPA\r\n"))
                      for _ in range(50)]
             twins.same(lines)
+        twins.ours.wait_no_process("pop3")
         self.assertNotIn("pop3-policy", twins.ours.log())
         found = glob.glob(twins.ours.home("alice") + "/**/*pop3-policy*",
                           recursive=True)

@@ -20,6 +20,9 @@ STEPS = int(os.environ.get("STEPS", "30"))
 MESSAGES_MAX = 40
 FORMATS_OF_UIDLS = ("", BY_GUID, BY_PARTS, BY_FILE)
 WITNESS = "dovecot-pop3-policy"
+# When the server's clock begins, and a UIDVALIDITY that is this time.
+START = "2031-03-10T12:00:00"
+OF_START = 1930910400
 
 
 class RandomHistory(SessionTest):
@@ -38,8 +41,9 @@ class RandomHistory(SessionTest):
         self.steps = []
         # What cannot be recognised is a reason to refuse, which this is not
         # about.
-        self.server = self.dovecot(format=format, settings={
+        self.server = self.dovecot(format=format, faketime=True, settings={
             "pop3_policy_uidl_guard": "log"})
+        self.ahead = self.server.set_moment(START)
         self.history = History(self, self.server)
         self.number = 0
         self.saved = None
@@ -136,8 +140,15 @@ class RandomHistory(SessionTest):
         self.look(stays)
         self.assertEqual(self.history.uidls(), stays)
 
-    def lose_indexes(self):
+    def remove_indexes(self):
+        """In another second than they were made, or, may be, in the same
+        one: then the new UIDVALIDITY is the old one."""
+        self.ahead += self.random.choice((0, 2))
+        self.server.set_time("%+d" % self.ahead)
         self.server.remove_indexes("alice")
+
+    def lose_indexes(self):
+        self.remove_indexes()
         self.after_index_loss()
 
     def after_index_loss(self):
@@ -154,7 +165,7 @@ class RandomHistory(SessionTest):
 
     def bump(self):
         validity = self.random.choice((
-            1234567890, 1234567891, int(time.time()),
+            1234567890, 1234567891, OF_START,
             self.random.randint(1, 2 ** 32 - 10 ** 6)))
         self.server.doveadm("mailbox", "update", "--uid-validity",
                             str(validity), "-u", "alice", "INBOX", check=True)
@@ -208,7 +219,7 @@ class RandomHistory(SessionTest):
         self.server.deliver("alice", *self.new_mail())
         lost = self.random.random() < 0.5
         if lost:
-            self.server.remove_indexes("alice")
+            self.remove_indexes()
         client = self.server.connect()
         client.cmd("USER alice")
         client.send(b"PASS secret\r\nUIDL\r\nQUIT\r\n")

@@ -123,8 +123,10 @@ class Stopped(RetentionTest):
 
     def stop_before_second_batch(self, commits, pids):
         """Tells them to end once one looks up what to remove, after so many
-        commits."""
+        commits of alice's; once."""
         def rule(operation, user, keys):
+            if user != "alice":
+                return ANSWER
             self.commits += operation == COMMIT
             if self.commits == commits and keys == ["state"] and \
                     operation == LOOKUP:
