@@ -39,7 +39,8 @@ static const struct mail_vfuncs *mail_super(struct mail *mail)
 static uint64_t
 host_bytes(const struct client *client, enum pop3_policy_transfer_kind kind)
 {
-	return kind == POP3_POLICY_TRANSFER_RETR ? client->retr_bytes : client->top_bytes;
+	return kind == POP3_POLICY_TRANSFER_RETR ?
+		client->retr_bytes : client->top_bytes;
 }
 
 /* The run of UIDs that ends in MAIL's: between it and the message before there
