@@ -213,44 +213,22 @@ static void match_group_by_uid(struct pp_match *match, const GArray *a,
 	}
 }
 
-/* How many of KEYS from START to END are not matched yet. */
-static guint count_old_left(const struct pp_match *match, const GArray *keys,
-			    guint start, guint end)
-{
-	guint left = 0;
-
-	for (guint i = start; i < end; i++)
-		left += !match->used[key_at(keys, i)->index];
-	return left;
-}
-
-static guint count_new_left(const struct pp_match *match, const GArray *keys,
-			    guint start, guint end)
-{
-	guint left = 0;
-
-	for (guint i = start; i < end; i++)
-		left += match->found[key_at(keys, i)->index] == PP_MATCH_NONE;
-	return left;
-}
-
 /* Twins, where some of them are gone, or new, are told apart by their UIDs,
    should they have kept them; else the oldest ones are gone, the newest ones
    new. */
 static void match_group(struct pp_match *match, const GArray *a, guint o,
 			guint o_end, const GArray *b, guint n, guint n_end)
 {
-	guint old_left, new_left;
+	guint old_count = o_end - o, new_count = n_end - n;
+	guint gone = old_count - MIN(old_count, new_count);
 
-	if (o_end - o != n_end - n)
+	if (old_count != new_count)
 		match_group_by_uid(match, a, o, o_end, b, n, n_end);
-	old_left = count_old_left(match, a, o, o_end);
-	new_left = count_new_left(match, b, n, n_end);
 	while (o < o_end && n < n_end) {
 		if (match->used[key_at(a, o)->index]) {
 			o++;
-		} else if (old_left > new_left) {
-			old_left--;
+		} else if (gone > 0) {
+			gone--;
 			o++;
 		} else if (match->found[key_at(b, n)->index] !=
 			   PP_MATCH_NONE) {

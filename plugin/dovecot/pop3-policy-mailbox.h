@@ -12,8 +12,9 @@
 #include "pp-recovery.h"
 #include "pp-retention.h"
 
-/* Whoever asks BOX, which was allocated but not opened, for UIDLs gets the
-   host's own, also from the plugin that this process may have loaded. */
+/* From now on whoever asks mails of BOX for their UIDLs gets the host's own,
+   also from the plugin that this process may have loaded. For doveadm and
+   dsync: in a POP3 session it changes nothing. */
 void pop3_policy_mailbox_set_host(struct mailbox *box);
 bool pop3_policy_mailbox_is_host(struct mailbox *box);
 
