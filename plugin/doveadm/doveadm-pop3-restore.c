@@ -168,6 +168,11 @@ static int restore_run(struct restore *restore, const char **error_r)
 	struct pp_mailbox_now now;
 	int ret;
 
+	ret = pop3_policy_maildrop_create_files(view->md, view->box, error_r);
+	if (ret == 0)
+		*error_r = "INBOX's control directory cannot be used";
+	if (ret <= 0)
+		return -1;
 	ret = pop3_policy_files_look(view->md->files, &deadline, error_r);
 	if (ret == 0)
 		*error_r = "A removal goes on, try again";

@@ -53,8 +53,6 @@ static const char *state_witness_text(struct pop3_policy_maildrop *md)
 {
 	struct pp_witness witness;
 
-	if (md->files == NULL)
-		return "none";
 	pop3_policy_files_read_witness(md->files, &witness);
 	switch (witness.status) {
 	case PP_WITNESS_NONE:
@@ -221,6 +219,9 @@ static int state_delete(struct pop3_policy_maildrop *md, bool dry_run,
 	struct pop3_policy_deadline deadline = doveadm_pop3_deadline(md);
 	int ret;
 
+	if (!dry_run &&
+	    pop3_policy_maildrop_create_files(md, NULL, error_r) < 0)
+		return -1;
 	if (md->files != NULL &&
 	    pop3_policy_files_lock(md->files, &deadline, error_r) < 0)
 		return -1;

@@ -110,13 +110,19 @@ DOVEADM_CMD_MAIL_COMMON
 DOVEADM_CMD_PARAMS_END
 };
 
-/* Takes the look lock: 0, or -1 after doveadm_pop3_fail(). */
+/* Takes the look lock, the file of which may not be there yet: nobody logged
+   in. 0, or -1 after doveadm_pop3_fail(). */
 static int drop_look(struct doveadm_mail_cmd_context *ctx,
 		     struct mail_user *user, struct doveadm_pop3_drop *drop)
 {
 	const char *error;
 	int ret;
 
+	ret = pop3_policy_maildrop_create_files(drop->md, drop->box, &error);
+	if (ret == 0)
+		error = "INBOX's control directory cannot be used";
+	if (ret <= 0)
+		return doveadm_pop3_fail(ctx, user, MAIL_ERROR_TEMP, error);
 	ret = pop3_policy_files_look_alone(drop->md->files, &error);
 	if (ret > 0)
 		return 0;
@@ -124,19 +130,6 @@ static int drop_look(struct doveadm_mail_cmd_context *ctx,
 		error = "A POP3 session looks at this maildrop: try again "
 			"when it is over";
 	return doveadm_pop3_fail(ctx, user, MAIL_ERROR_TEMP, error);
-}
-
-/* The directory of the files may not be there yet: nobody logged in. */
-static int drop_files(struct doveadm_pop3_drop *drop, const char **error_r)
-{
-	if (drop->md->files != NULL)
-		return 0;
-	if (pop3_policy_files_mkdir(drop->box, error_r) < 0)
-		return -1;
-	if (pop3_policy_maildrop_files(drop->md, error_r) > 0)
-		return 0;
-	*error_r = "INBOX's control directory cannot be used";
-	return -1;
 }
 
 static int drop_fill(struct doveadm_mail_cmd_context *ctx,
@@ -154,8 +147,6 @@ static int drop_fill(struct doveadm_mail_cmd_context *ctx,
 		return 0;
 	}
 	pop3_policy_mailbox_set_host(drop->box);
-	if (drop_files(drop, &error) < 0)
-		return doveadm_pop3_fail(ctx, user, MAIL_ERROR_TEMP, error);
 	if ((alone && drop_look(ctx, user, drop) < 0) ||
 	    doveadm_pop3_lookup(ctx, drop->md, &drop->state) < 0)
 		return -1;

@@ -24,9 +24,9 @@ struct doveadm_pop3_drop {
 	struct pp_state *state;
 };
 /* Opens it. ALONE: with the exclusive look lock, which is refused while a
-   session looks. Returns 1, 0 if there is nothing to do for this
-   one of many users (told), -1 after doveadm_pop3_fail(). Close it only after
-   1. */
+   session looks; else nothing is created beside INBOX. Returns 1, 0 if there is
+   nothing to do for this one of many users (told), -1 after
+   doveadm_pop3_fail(). Close it only after 1. */
 int doveadm_pop3_drop_open(struct doveadm_mail_cmd_context *ctx,
 			   struct mail_user *user, bool alone,
 			   struct doveadm_pop3_drop *drop_r);

@@ -54,7 +54,7 @@ int doveadm_pop3_open_dict(struct doveadm_mail_cmd_context *ctx,
 			   struct mail_user *user,
 			   struct pop3_policy_maildrop **md_r);
 
-/* The same with the files beside INBOX. */
+/* The same with the files beside INBOX, if there are any. */
 int doveadm_pop3_open(struct doveadm_mail_cmd_context *ctx,
 		      struct mail_user *user,
 		      struct pop3_policy_maildrop **md_r);

@@ -47,7 +47,7 @@ static bool files_open_fd(const char *path, int *fd_r, char **write_error_r)
 	return TRUE;
 }
 
-int pop3_policy_files_open(struct mail_user *user,
+int pop3_policy_files_open(struct mail_user *user, bool create,
 			   struct pop3_policy_files **files_r,
 			   const char **error_r)
 {
@@ -64,7 +64,9 @@ int pop3_policy_files_open(struct mail_user *user,
 	files->lock_fd = files->look_fd = -1;
 	files->lock_path = i_strconcat(dir, "/"FILES_LOCK_NAME, NULL);
 	files->look_path = i_strconcat(dir, "/"FILES_LOOK_NAME, NULL);
-	if (!files_open_fd(files->lock_path, &files->lock_fd,
+	if ((!create && access(files->lock_path, F_OK) < 0 &&
+	     errno == ENOENT) ||
+	    !files_open_fd(files->lock_path, &files->lock_fd,
 			   &files->lock_error) ||
 	    !files_open_fd(files->look_path, &files->look_fd,
 			   &files->look_error)) {
@@ -215,13 +217,16 @@ void pop3_policy_files_read_witness(struct pop3_policy_files *files,
 				    struct pp_witness *witness_r)
 {
 	char buf[PP_WITNESS_BYTES + 1];
-	ssize_t ret = pread(files->lock_fd, buf, sizeof(buf), 0);
+	ssize_t ret;
 
 	i_zero(witness_r);
+	if (files == NULL)
+		return;
+	ret = pread(files->lock_fd, buf, sizeof(buf), 0);
 	if (files->lock_fd == -1 && access(files->lock_path, F_OK) < 0 &&
 	    errno == ENOENT)
-		witness_r->status = PP_WITNESS_NONE;
-	else if (ret < 0)
+		return;
+	if (ret < 0)
 		witness_r->status = PP_WITNESS_UNREADABLE;
 	else
 		pp_witness_parse(buf, ret, witness_r);

@@ -16,11 +16,12 @@ struct mail_user;
 struct mailbox;
 struct pop3_policy_files;
 
-/* Opens (creates) the files of USER, whose namespaces must be there. Returns 1
-   if ok, 0 if the directory does not exist (yet), -1 and *error_r otherwise.
+/* Opens the files of USER, whose namespaces must be there. Returns 1 if ok, 0
+   if the directory (or, unless they may be CREATEd, the lock file) does not
+   exist (yet), -1 and *error_r otherwise.
    What cannot be written, or not even read, is ok so far: the write lock is
    not to be had then, and a witness that is there still counts. */
-int pop3_policy_files_open(struct mail_user *user,
+int pop3_policy_files_open(struct mail_user *user, bool create,
 			   struct pop3_policy_files **files_r,
 			   const char **error_r);
 /* Creates the directory for BOX, the open INBOX, which itself may have had no
@@ -47,6 +48,7 @@ int pop3_policy_files_lock(struct pop3_policy_files *files,
 			   const char **error_r);
 void pop3_policy_files_unlock(struct pop3_policy_files *files);
 
+/* FILES may be NULL: no witness. */
 void pop3_policy_files_read_witness(struct pop3_policy_files *files,
 				    struct pp_witness *witness_r);
 /* Writes WITNESS in place if it differs from what is there. The write lock

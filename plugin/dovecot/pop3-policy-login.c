@@ -176,14 +176,8 @@ static void login_look(struct pop3_policy_session *session)
 {
 	const char *error;
 	struct mailbox *box = session->client->mailbox;
-	int ret = pop3_policy_maildrop_files(session->md, &error);
+	int ret = pop3_policy_maildrop_create_files(session->md, box, &error);
 
-	if (ret == 0 && box != NULL) {
-		/* dbox has no use for a control directory of its own */
-		ret = pop3_policy_files_mkdir(box, &error);
-		if (ret == 0)
-			ret = pop3_policy_maildrop_files(session->md, &error);
-	}
 	if (ret > 0) {
 		ret = pop3_policy_files_look(session->md->files,
 					     &session->look_deadline, &error);

@@ -47,7 +47,23 @@ int pop3_policy_maildrop_files(struct pop3_policy_maildrop *md,
 {
 	if (md->files != NULL)
 		return 1;
-	return pop3_policy_files_open(md->user, &md->files, error_r);
+	return pop3_policy_files_open(md->user, FALSE, &md->files, error_r);
+}
+
+int pop3_policy_maildrop_create_files(struct pop3_policy_maildrop *md,
+				      struct mailbox *box, const char **error_r)
+{
+	int ret;
+
+	if (md->files != NULL)
+		return 1;
+	ret = pop3_policy_files_open(md->user, TRUE, &md->files, error_r);
+	if (ret != 0 || box == NULL)
+		return ret;
+	/* dbox has no use for a control directory of its own */
+	if (pop3_policy_files_mkdir(box, error_r) < 0)
+		return -1;
+	return pop3_policy_files_open(md->user, TRUE, &md->files, error_r);
 }
 
 /* Loads the COUNT map chunks that STATE names. */
@@ -434,10 +450,11 @@ int pop3_policy_maildrop_change(struct pop3_policy_maildrop *md,
 {
 	int ret;
 
-	if (md->files == NULL) {
+	ret = pop3_policy_maildrop_create_files(md, NULL, error_r);
+	if (ret == 0)
 		*error_r = "INBOX's control directory does not exist";
+	if (ret <= 0)
 		return -1;
-	}
 	if (pop3_policy_store_has_failed(md->store)) {
 		*error_r = "an earlier operation failed";
 		return -1;

@@ -14,6 +14,7 @@
 #include "pp-usage.h"
 
 struct mail_user;
+struct mailbox;
 
 struct pop3_policy_maildrop {
 	struct mail_user *user;
@@ -22,7 +23,7 @@ struct pop3_policy_maildrop {
 	const struct pop3_policy_settings *set, *base_set;
 	const char *own_policy;
 	struct pop3_policy_store *store;
-	/* NULL until pop3_policy_maildrop_files() found the directory */
+	/* NULL until they were found, or created */
 	struct pop3_policy_files *files;
 };
 
@@ -32,9 +33,15 @@ int pop3_policy_maildrop_init(struct mail_user *user,
 			      struct pop3_policy_maildrop **md_r,
 			      const char **error_r);
 void pop3_policy_maildrop_deinit(struct pop3_policy_maildrop **md);
-/* Opens the files, once namespaces are there. As pop3_policy_files_open(). */
+/* Opens the files, once namespaces are there, if there are any. As
+   pop3_policy_files_open(). */
 int pop3_policy_maildrop_files(struct pop3_policy_maildrop *md,
 			       const char **error_r);
+/* The same, and creates them where they are not there; with BOX, the open
+   INBOX (or NULL), also their directory. */
+int pop3_policy_maildrop_create_files(struct pop3_policy_maildrop *md,
+				      struct mailbox *box,
+				      const char **error_r);
 
 /* Parses the `state` document VALUE (NULL: nothing there) and loads the chunks
    that it names. *state_r (pp_state_free()) is set only for FOUND; *error_r for

@@ -371,7 +371,7 @@ static int removal_files(struct pop3_policy_maildrop *md, const char **error_r)
 	if (md->user->namespaces == NULL &&
 	    mail_namespaces_init(md->user, error_r) < 0)
 		return -1;
-	return pop3_policy_maildrop_files(md, error_r);
+	return pop3_policy_maildrop_create_files(md, NULL, error_r);
 }
 
 int pop3_policy_removal_run(struct pop3_policy_maildrop *md,

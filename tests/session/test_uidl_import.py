@@ -486,3 +486,37 @@ class Verify(UidlToolsTest):
                            code=1)
         self.assertEqual((row["uidl"], row["difference"]),
                          (before[1], "gone"))
+
+
+class NothingThere(UidlToolsTest):
+    """No session was there since the plugin came."""
+
+    def files(self, server):
+        return [os.path.join(path, name)
+                for path, _, names in os.walk(server.home("alice"))
+                for name in names if name.startswith("dovecot-pop3-policy")]
+
+    @each(format=FORMATS)
+    def test_commands_that_only_look_create_nothing(self, format):
+        server = self.dovecot(format=format, config={
+            "2.3": "mail_location = %s:~/mail:CONTROL=~/control\n" % format,
+            "2.4": "mail_driver = %s\nmail_path = ~/mail\n"
+                   "mail_control_path = ~/control\n" % format},
+            settings={"pop3_policy_removal": "yes",
+                      "pop3_policy_keep_retrieved": "14 days"})
+        server.deliver("alice", *texts(1, 2))
+        before = os.path.exists(server.home("alice") + "/control")
+        self.assertEqual(self.uidl(server, "export"), [])
+        path = self.file(server, "1 a\n2 b\n")
+        self.assertEqual(len(self.uidl(server, "verify", path, code=1)), 2)
+        for command in (("retention", "run", "--dry-run", "--force"),
+                        ("retention", "explain"), ("uidl", "list"),
+                        ("state", "show"), ("state", "delete", "--dry-run"),
+                        ("policy", "get")):
+            server.doveadm("pop3", *command, "-u", "alice", check=True)
+        self.assertEqual(self.files(server), [])
+        self.assertEqual(os.path.exists(server.home("alice") + "/control"),
+                         before)
+        # what changes something has its locks
+        self.counts(server, path, "--by-order")
+        self.assertEqual(len(self.files(server)), 2)
