@@ -4,7 +4,6 @@
 # PostgreSQL, MariaDB and Redis hold the state, through the dict service and by
 # the configurations and schemas of doc/examples; and what SQL answers.
 
-import datetime
 import json
 import re
 import threading
@@ -12,8 +11,8 @@ import time
 
 from databases import MariaDB, PostgreSQL, Redis, configure, example
 from dovecot import Dovecot, installed_line
-from test_usage import ALL_NAMES, NAMES, NOW, STORY, TIMES, Counting, \
-    UsageTest, add_up, last_month
+from test_usage import ALL_NAMES, LAST_MONTH, NAMES, NOW, STORY, TIMES, \
+    Counting, UsageTest, add_up, days_ago, last_month
 from testcase import CRASH, FORMATS, Refused, SessionTest, each, message, \
     wait_for
 from uidlformats import BY_GUID
@@ -371,10 +370,7 @@ class Sql(Drivers):
     def test_the_questions_of_the_greatest_numbers(self):
         """One user's must not be an error that hides all the others'."""
         server = self.server()
-        today = datetime.datetime.now(datetime.timezone.utc)
-        periods = [last_month()[0]] + [
-            (today - datetime.timedelta(days=ago)).strftime("%Y-%m-%d")
-            for ago in (1, 2, 3)]
+        periods = [LAST_MONTH] + [days_ago(ago)[:10] for ago in (1, 2, 3)]
         greatest = {name: 2 ** 64 - 1 for name in (
             "retr_count", "again_count", "again_bytes", "in_bytes",
             "out_bytes")}
