@@ -183,9 +183,10 @@ class Guard(PolicyTest):
         self.assertNotIn(before[1], self.session(server).values())
         self.wait_events(server, logged=1)
 
-    def test_mailbox_that_cannot_be_compared_is_no_guard(self):
+    @each(format=FORMATS)
+    def test_mailbox_that_cannot_be_compared_is_no_guard(self, format):
         """The user deleted all of it by another client."""
-        server, _ = self.filled("maildir")
+        server, _ = self.filled(format)
         server.doveadm("expunge", "-u", "alice", "mailbox", "INBOX", "all",
                        check=True)
         self.assertEqual(self.session(server), {})

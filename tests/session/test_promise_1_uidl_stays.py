@@ -100,6 +100,16 @@ class UidlStays(SessionTest):
         server.config = {"guid": BY_GUID, "other": BY_PARTS}[config]
         server.restart()
         self.assertEqual(self.session(server), before)
+        server.deliver("alice", message(6))
+        after = self.session(server)
+        self.assertEqual(len(set(after.values())), 6)
+        self.assertLessEqual(before.items(), after.items())
+        server.remove_indexes("alice")
+        self.assertEqual(self.session(server), after)
+        # and back
+        server.config = ""
+        server.restart()
+        self.assertEqual(self.session(server), after)
 
     @each(format=FORMATS)
     def test_when_the_plugin_comes_to_guid_uidls(self, format):
@@ -215,8 +225,9 @@ class UidlStays(SessionTest):
         self.assertFalse({after[text] for text in texts(9, 10)} &
                          set(before.values()))
 
-    def test_all_deleted_by_another_client_is_no_reason_to_refuse(self):
-        server = self.dovecot()
+    @each(format=FORMATS)
+    def test_all_deleted_by_another_client_is_no_reason_to_refuse(self, format):
+        server = self.dovecot(format=format)
         server.deliver("alice", *texts(1, 8))
         before = self.session(server)
         imap = server.imap("alice")

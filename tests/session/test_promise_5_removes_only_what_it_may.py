@@ -5,9 +5,11 @@
 # client, unless keep_unretrieved says so; nothing that is protected; nothing
 # while a client looks; nothing on doubt.
 
+import contextlib
 import fcntl
 import glob
 import os
+import random
 import re
 
 import dovecot
@@ -93,6 +95,25 @@ class RemovesOnlyWhatItMay(PolicyTest):
         client.login("alice")
         client.send(script)
         client.read_all()
+        self.ended(server, mark)
+        self.assertEqual(self.left_after(server), [1, 2, 3, 4, 5])
+
+    @each(noise=("binary", "thousands of commands"))
+    def test_hostile_client_starts_no_clock(self, noise):
+        """All in one write, and no more than one packet of the loopback."""
+        rng = random.Random(noise)
+        waiting = b"RETR 1\r\nRETR 2\r\nNOOP\r\n" * 800 + b"QUIT\r\n"
+        if noise == "binary":
+            # 2.3 itself panics at a command with one of these in it
+            waiting = bytes(rng.choice(range(256)) for _ in range(20000)) \
+                .replace(b":", b";").replace(b" ", b"_")
+        server = self.maildrop()
+        mark = server.log_mark()
+        client = server.connect()
+        client.login("alice")
+        client.send(b"RETR 1\r\nRETR 2\r\n" + waiting)
+        with contextlib.suppress(OSError):
+            client.read_all()
         self.ended(server, mark)
         self.assertEqual(self.left_after(server), [1, 2, 3, 4, 5])
 
