@@ -81,8 +81,15 @@ class NeverReused(SessionTest):
         client.ok("DELE 1")
         client.quit()
         server.wait_no_process("pop3")
-        with server.pop3("alice") as client:
-            self.assertEqual(list(client.uidls().values()), before[1:])
+        for validity in (None, "1234567890", "1234567999"):
+            # neither is it forgotten when the host would change all UIDLs
+            if validity is not None:
+                server.doveadm("mailbox", "update", "--uid-validity",
+                               validity, "-u", "alice", "INBOX", check=True)
+            with server.pop3("alice") as client:
+                self.assertEqual(list(client.uidls().values()), before[1:])
+                client.quit()
+            server.wait_no_process("pop3")
 
     @each(format=FORMATS)
     def test_equal_guids_are_told_apart(self, format):
