@@ -13,6 +13,9 @@ BY_GUID = _format("%g", "%{guid}")
 BY_FILE = _format("%f", "%{filename}")
 BY_MD5 = _format("%m", "%{md5}")
 BY_UID = _format("%u", "%{uid}")
+# What they yield is no legal UIDL.
+WITH_BLANK = _format("%v %u", "%{uidvalidity} %{uid}")
+TOO_LONG = _format("x" * 70 + "%u", "x" * 70 + "%{uid}")
 BY_PARTS = _format("%v.%u", "%{uidvalidity}.%{uid}")
 
 

@@ -8,7 +8,7 @@ import os
 import re
 
 from testcase import FORMATS, SessionTest, each, message
-from uidlformats import BY_FILE
+from uidlformats import BY_FILE, TOO_LONG, WITH_BLANK
 
 LEGAL = re.compile(r"[\x21-\x7e]{1,70}\Z")
 
@@ -82,3 +82,17 @@ class WellFormed(SessionTest):
         self.assertRegex(after[6], LEGAL)
         self.assertEqual(self.uidls(server), after)
         self.assert_reported(server, 1, mark)
+
+    @each(format=FORMATS, config=("blank", "long"))
+    def test_whatever_formats_yield(self, format, config):
+        server = self.dovecot(format=format, config={
+            "blank": WITH_BLANK, "long": TOO_LONG}[config])
+        server.deliver("alice", *map(message, (1, 2, 3)))
+        uidls = self.uidls(server)
+        self.assertEqual(len(set(uidls.values())), 3)
+        for uidl in uidls.values():
+            self.assertRegex(uidl, LEGAL)
+        self.assert_reported(server, 3)
+        self.assertEqual(self.uidls(server), uidls)
+        server.remove_indexes("alice")
+        self.assertEqual(self.uidls(server), uidls)
