@@ -19,6 +19,8 @@ REMOVAL = {"pop3_policy_removal": "yes",
 METRICS = "".join(
     "metric %s {\n  filter = event=%s%s\n}\n" % metric for metric in (
         ("guarded", "pop3_policy_uidl_guard", " and refused=yes"),
+        ("all_lost", "pop3_policy_uidl_guard",
+         " and shown=6 and recognised=0 and lost=6"),
         ("logged", "pop3_policy_uidl_guard", " and refused=no"),
         ("refused", "pop3_policy_login_refused", ""),
         # each session's last one
@@ -53,8 +55,9 @@ class Guard(PolicyTest):
         shutil.rmtree(server.mail_dir("alice"), ignore_errors=True)
         os.rename(server.path("away"), server.mail_dir("alice"))
 
-    def assert_guarded(self, server, text, user="alice"):
-        """Refused, again and again, and nothing is stored or removed."""
+    def assert_guarded(self, server, text, user="alice", also=()):
+        """Refused, again and again, and nothing is stored or removed. also:
+        events that are raised each time, too."""
         before = self.stored(server)
         server.set_time("+9d")
         for number in (1, 2):
@@ -62,7 +65,8 @@ class Guard(PolicyTest):
             self.assert_refused(server, user)
             server.wait_log("Error: pop3-policy: .*" + text, after=mark)
             self.assertEqual(server.log(mark).count("Error: "), 1)
-            self.wait_events(server, guarded=number, refused=number, logged=0)
+            self.wait_events(server, guarded=number, refused=number, logged=0,
+                             **dict.fromkeys(also, number))
         self.assertEqual(self.stored(server), before)
         server.set_time("+0")
         # processes that saw time go back would wait for it
@@ -72,7 +76,8 @@ class Guard(PolicyTest):
     def test_mailbox_that_is_away(self, format):
         server, before = self.filled(format)
         self.away(server)
-        self.assert_guarded(server, "of 6 shown messages 0 are recognised")
+        self.assert_guarded(server, "of 6 shown messages 0 are recognised",
+                            also=("all_lost",))
         self.back(server)
         self.assertEqual(self.session(server), before)
 
@@ -145,9 +150,9 @@ class Guard(PolicyTest):
         self.assertEqual(self.session(server), now)
         self.assertNotIn("Warning: ", server.log(mark))
 
-    @each(settings=("refuse", "log"))
-    def test_state_that_is_lost_or_older(self, settings):
-        server, before = self.filled("maildir", settings=REMOVAL
+    @each(settings=("refuse", "log"), format=FORMATS)
+    def test_state_that_is_lost_or_older(self, settings, format):
+        server, before = self.filled(format, settings=REMOVAL
                                      if settings == "refuse" else LOG)
         shutil.copy(server.dict_file("alice"), server.path("older"))
         self.make_exceptions(server)
