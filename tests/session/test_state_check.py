@@ -44,6 +44,24 @@ class StateCheck(RetentionTest):
                 self.session(server)
                 self.one(server, 65, severity, pattern)
 
+    def test_contradictions_that_are_warnings(self):
+        for settings, pattern in (
+                ({"pop3_policy_keep_unretrieved": "1 hours"},
+                 "keep_unretrieved=1 hours is shorter than .*: 1 days is in"),
+                ({"pop3_policy_keep_deleted": "2 hours",
+                  "pop3_policy_removal": "yes"},
+                 "keep_deleted=2 hours is shorter than .*: 1 days is in"),
+                ({"pop3_policy_keep_deleted": "7 days",
+                  "pop3_policy_removal": "dry-run"},
+                 "keep_deleted is set, but pop3_policy_removal is not yes")):
+            with self.subTest(settings):
+                server = self.policy(settings=settings, config=HIDE)
+                mark = server.log_mark()
+                self.session(server)
+                server.wait_log("Warning: pop3-policy: .*" + pattern,
+                                after=mark)
+                self.one(server, 65, "warning", pattern)
+
     def test_hidden_mail_and_the_host_without_its_flag(self):
         server = self.policy(config=HIDE, settings=GRACE)
         self.fill(server, 3)
