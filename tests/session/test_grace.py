@@ -55,9 +55,9 @@ class Grace(GraceTest):
         self.assertEqual(self.there(server), [2, 4])
         self.assertEqual(self.session(server), left)
 
-    @each(way=("uidl", "since", "all"))
-    def test_restored_under_the_old_uidl(self, way):
-        server = self.grace()
+    @each(format=FORMATS, way=("uidl", "since", "all"))
+    def test_restored_under_the_old_uidl(self, format, way):
+        server = self.grace(format=format)
         self.fill(server, 4)
         uidls = self.session(server, retr=(1, 2, 3), dele=(1,))
         self.move(server, "+3d")
@@ -81,6 +81,25 @@ class Grace(GraceTest):
         gone = [f["uidl"] for f in self.removed(server, mark)]
         self.assertEqual(gone, [uidl for uidl in (uidls[1], uidls[3])
                                 if uidl not in expected])
+
+    @each(format=FORMATS)
+    def test_grace_goes_on_under_another_uidvalidity(self, format):
+        server = self.grace(format=format)
+        self.fill(server, 4)
+        uidls = self.session(server, dele=(1, 3))
+        server.doveadm("mailbox", "update", "--uid-validity", "1234567890",
+                       "-u", "alice", "INBOX", check=True)
+        left = {1: uidls[2], 2: uidls[4]}
+        self.assertEqual(self.session(server), left)
+        mark = self.move(server, "+6d")
+        self.assertEqual(self.session(server), left)
+        self.assertEqual(self.removed(server, mark), [])
+        self.assertEqual(self.restore(server, "--uidl", uidls[3]), [uidls[3]])
+        mark = self.move(server, "+8d")
+        self.assertEqual(sorted(self.session(server).values()),
+                         sorted([uidls[2], uidls[3], uidls[4]]))
+        self.assertEqual([f["uidl"] for f in self.removed(server, mark)],
+                         [uidls[1]])
 
     def test_restored_mail_starts_anew(self):
         server = self.grace(settings={
@@ -164,8 +183,9 @@ class HostSettings(GraceTest):
             r"Dovecot's pop3_delete_type=flag", text)), 1, text)
         self.assertEqual(self.there(server), [2])
 
-    def test_taken_away_later(self):
-        server = self.grace()
+    @each(format=FORMATS)
+    def test_taken_away_later(self, format):
+        server = self.grace(format=format)
         self.fill(server, 2)
         self.session(server, dele=(1,))
         server.config = ""
