@@ -8,10 +8,16 @@ import json
 import re
 
 from test_retention import RetentionTest
-from testcase import FORMATS, each
+from testcase import FORMATS, each, wait_for
 
 HIDE = "pop3_delete_type = flag\npop3_deleted_flag = POP3Deleted\n"
 GRACE = {"pop3_policy_removal": "yes", "pop3_policy_keep_deleted": "7 days"}
+
+METRIC = """
+metric mass_delete {
+  filter = event=pop3_policy_mass_delete and deleted=20 and listed=21
+}
+"""
 
 
 class GraceTest(RetentionTest):
@@ -169,6 +175,20 @@ class MassDelete(GraceTest):
         self.session(server)
         self.assertEqual(len(self.removed(server, mark)),
                          count if doubled else 0)
+
+    def test_is_an_event(self):
+        server = self.grace(config=HIDE + METRIC)
+        self.fill(server, 40)
+        self.session(server, dele=range(1, 20))
+        self.session(server, dele=range(1, 21))
+
+        def counted():
+            dump = server.doveadm("-f", "json", "stats", "dump", check=True)
+            (count,) = [int(row["count"]) for row in json.loads(dump.stdout)
+                        if row["metric_name"] == "mass_delete"]
+            return count
+        wait_for(counted, "the event")
+        self.assertEqual(counted(), 1)
 
 
 class HostSettings(GraceTest):
