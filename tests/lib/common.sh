@@ -105,7 +105,8 @@ copy_source()
 	if [[ -e $source_dir/.git ]] && command -v git >/dev/null; then
 		"${git[@]}" ls-files -z -co --exclude-standard
 	else
-		(cd "$source_dir" && find . -name .git -prune -o -type f -print0)
+		(cd "$source_dir" &&
+			find . -name .git -prune -o -type f -print0)
 	fi | while IFS= read -r -d '' name; do
 		# git also lists what was removed but not yet committed.
 		[[ ! -e $source_dir/$name ]] || printf '%s\0' "$name"

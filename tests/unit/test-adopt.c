@@ -209,7 +209,8 @@ static const struct {
 	struct pp_adopt_counts counts;
 	const char *texts[3], *after[4];
 } applies[] = {
-	{ "new mail", { { "a", 0, "x", NULL, 0, 1 }, { "b", 0, "z", NULL, 0, 1 },
+	{ "new mail", { { "a", 0, "x", NULL, 0, 1 },
+	  { "b", 0, "z", NULL, 0, 1 },
 			{ "c", 0, "q", NULL, 0, 1 } }, 0, FALSE,
 	  { 2, 2, 0, 0, 0, 1, 1 }, { NULL },
 	  { "a", RULE("00000002"), "b", RULE("00000004") } },
@@ -254,7 +255,8 @@ static const struct {
 	  0, FALSE, { 1, 1, 0, 0, 0, 0, 2 }, { NULL },
 	  { "00000001000003f0", RULE("00000002"), RULE("00000003"),
 	    "00000004000003f1" } },
-	{ "the highest validities", { { "0000000100000007", 0, "x", NULL, 0, 1 },
+	{ "the highest validities",
+	  { { "0000000100000007", 0, "x", NULL, 0, 1 },
 	    { "00000001fffffffe", 0, "y", NULL, 0, 1 } }, 0, FALSE, { 0 },
 	  { NULL },
 	  { RULE("00000001"), RULE("00000002"), RULE("00000003"),

@@ -68,7 +68,8 @@ static const struct {
 	const char *name, *text, *records;
 } good[] = {
 	{ "our own", OWN
-	  "uidl one size=12 id=1.M2.host,S=12 guid=a%20b header=00000000000000ff\n"
+	  "uidl one size=12 id=1.M2.host,S=12 guid=a%20b "
+	  "header=00000000000000ff\n"
 	  "uidl two x-new=1\nend 2\n",
 	  "2 one 12 1.M2.host,S=12 a b ff;3 two -1 - - 0;" },
 	{ "our own, nothing", OWN"end 0\n", "" },
