@@ -78,6 +78,26 @@ guint32 pp_state_open_rule(struct pp_state *state, guint32 first,
 	return validity;
 }
 
+static void restart_times(struct pp_runs **runs, guint64 now)
+{
+	struct pp_runs *restarted = pp_runs_new();
+
+	for (guint i = 0; i < pp_runs_count(*runs); i++) {
+		const struct pp_run *run = pp_runs_at(*runs, i);
+
+		pp_runs_set(restarted, run->first, run->last, now);
+	}
+	pp_runs_free(*runs);
+	*runs = restarted;
+}
+
+void pp_state_restart_times(struct pp_state *state, guint64 now)
+{
+	restart_times(&state->first_seen, now);
+	restart_times(&state->retrieved, now);
+	restart_times(&state->deleted, now);
+}
+
 void pp_state_skip_lost(struct pp_state *state, guint32 validity,
 			guint32 uidvalidity)
 {

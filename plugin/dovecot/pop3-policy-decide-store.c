@@ -118,6 +118,8 @@ decide_texts(struct pop3_policy_decide *ctx, struct pop3_policy_change *change,
 		return -1;
 	if (ctx->lost_validity != 0) {
 		decide_skip_lost(ctx, *change->state);
+		if (ctx->older_copy)
+			pp_state_restart_times(*change->state, ioloop_time);
 		change->state_changed = TRUE;
 	}
 	ret = pop3_policy_decide_sight(ctx->session, *change->state,

@@ -209,8 +209,10 @@ decide_repeats(struct pop3_policy_decide *ctx, const struct pp_state *state,
 		return;
 	e_warning(session->event, "The mailbox is an older copy: UIDs up to %u "
 		  "were shown while nothing could be stored. Mail above UID "
-		  "%u gets new UIDLs", witness->shown, state->mark);
+		  "%u gets new UIDLs, and all times start again",
+		  witness->shown, state->mark);
 	session->shown_unstored = 0;
+	ctx->older_copy = TRUE;
 	ctx->lost_validity = witness->validity;
 }
 

@@ -17,9 +17,12 @@ struct pop3_policy_decide {
 	struct pp_mailbox_now now;
 	/* the state that was stored, or found stored */
 	struct pp_state *result;
-	/* the state was lost, or is an older copy, and the guard only logs: the
-	   highest validity that the witness knows was used; else 0 */
+	/* the state was lost, or is an older copy, and the guard only logs, or
+	   the mailbox is one: the highest validity that the witness knows was
+	   used; else 0 */
 	guint32 lost_validity;
+	/* the mailbox is, as only the witness told: its times restart */
+	bool older_copy;
 	struct pop3_policy_recover recover;
 	bool guard_refused;
 };

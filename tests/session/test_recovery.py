@@ -5,6 +5,7 @@
 # shown for another message, and the order of the listing stays.
 
 import glob
+import json
 import os
 import shutil
 
@@ -242,7 +243,7 @@ class OlderCopy(RecoveryTest):
     @each(format=FORMATS)
     def test_brought_back_after_an_outage(self, format):
         """UIDs that were shown, and could not be stored, are given again."""
-        server = self.dovecot(format=format)
+        server = self.dovecot(format=format, faketime=True)
         history = History(self, server)
         server.deliver("alice", *messages(1, 3))
         copied = [uidl for _, uidl in history.look()]
@@ -252,12 +253,18 @@ class OlderCopy(RecoveryTest):
         os.chmod(server.path("dict"), 0o555)
         history.look(stays=ALL)
         os.chmod(server.path("dict"), 0o777)
+        server.set_time("+3d")
         self.bring_back(server, backup, "of today")
         server.deliver("alice", message(6))
         mark = server.log_mark()
         history.look(stays=copied, comes_back=copied)
         server.wait_log(r"Warning: .*The mailbox is an older copy: UIDs up to "
                         "5 ", after=mark)
+        # it was brought back because it was missed
+        shown = json.loads(server.doveadm(
+            "-f", "json", "pop3", "retention", "explain", "-u", "alice",
+            check=True).stdout)
+        self.assertEqual(len({row["first_seen"][:10] for row in shown}), 1)
         server.deliver("alice", message(7))
         mark = server.log_mark()
         history.look(stays=ALL)
