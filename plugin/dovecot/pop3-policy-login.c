@@ -228,14 +228,28 @@ static void login_deadline(struct pop3_policy_session *session)
 						 session);
 }
 
+/* A client that goes while the host writes to it, here or when the ostream is
+   uncorked behind this, is not noticed: nothing calls the host any more, which
+   waits for its idle timeout. */
+static bool login_flush_is_gone(struct client *client)
+{
+	o_stream_uncork(client->output);
+	return client->output->closed || client->output->stream_errno != 0;
+}
+
 static int login_flush(struct pop3_policy_session *session)
 {
 	int ret;
 
 	pop3_policy_session_ref(session);
 	ret = session->host_flush(session->host_flush_context);
-	if (session->client != NULL)
+	if (session->client != NULL) {
 		pop3_policy_gate_flushed(session);
+		if (login_flush_is_gone(session->client)) {
+			client_destroy(session->client, NULL);
+			ret = 1;
+		}
+	}
 	pop3_policy_session_unref(&session);
 	return ret;
 }
