@@ -142,4 +142,10 @@ void pp_recover(const struct pp_state *old, const GArray *ledger,
 gboolean pp_guard_acts(const struct pp_state *old,
 		       const struct pp_recovery *recovery);
 
+/* TRUE if RECOVERY is not to be stored: another mailbox than the state knows is
+   there, and it is empty. The mail may be away (a disk, a dbox without its
+   index) and come back; until other mail comes nobody needs another state. */
+gboolean pp_recovery_is_early(const struct pp_recovery *recovery,
+			      const struct pp_mailbox_now *mailbox);
+
 #endif

@@ -320,3 +320,10 @@ gboolean pp_guard_acts(const struct pp_state *old,
 		recovery->lost >= PP_GUARD_MIN_MESSAGES &&
 		recovery->lost >= old->count - recovery->lost;
 }
+
+gboolean pp_recovery_is_early(const struct pp_recovery *recovery,
+			      const struct pp_mailbox_now *mailbox)
+{
+	return !recovery->same_mailbox && mailbox->messages == 0 &&
+		recovery->lost > 0;
+}

@@ -67,7 +67,8 @@ static int repair_recover(struct repair_run *run,
 	run->recognised = recovery.recognised;
 	run->lost = recovery.lost;
 	if (!recovery.unchanged && !run->accept_loss && !run->accept_current &&
-	    pp_guard_acts(*change->state, &recovery)) {
+	    (pp_guard_acts(*change->state, &recovery) ||
+	     pp_recovery_is_early(&recovery, &run->drop.now))) {
 		pp_state_free(recovery.state);
 		return repair_refuse(run, t_strdup_printf(
 			"Of %u shown messages %u are recognised, %u are gone "

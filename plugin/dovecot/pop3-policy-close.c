@@ -308,6 +308,12 @@ static void close_log_usage(struct pop3_policy_session *session)
 	e_error(session->event, "%s", line);
 }
 
+/* One that this session's facts are about. */
+static bool close_has_state(const struct pop3_policy_session *session)
+{
+	return session->state != NULL && !session->plain && !session->absent;
+}
+
 static bool close_has_facts(struct pop3_policy_session *session)
 {
 	const struct pp_state *state = session->state;
@@ -341,7 +347,7 @@ static void close_merge(struct pop3_policy_session *session,
 	const char *error;
 	int ret;
 
-	if (session->state != NULL && !session->plain) {
+	if (close_has_state(session)) {
 		close_facts_init(ctx);
 		ctx->facts.count = session->messages;
 		ctx->facts.retrieved = session->retrieved;
@@ -419,7 +425,7 @@ void pop3_policy_close(struct pop3_policy_session *session)
 	else if (session->set->usage)
 		close_log_usage(session);
 	state = ctx.state != NULL ? ctx.state : session->state;
-	if (state != NULL && !session->plain && session->md->store != NULL &&
+	if (close_has_state(session) && session->md->store != NULL &&
 	    !pop3_policy_store_has_failed(session->md->store))
 		close_remove(session, state);
 	close_context_deinit(&ctx);

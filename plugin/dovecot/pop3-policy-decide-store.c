@@ -160,6 +160,27 @@ static bool decide_guard(struct pop3_policy_decide *ctx,
 	return refuses;
 }
 
+/* Nothing of it is there: TRUE if the state waits for it, as it is. */
+static bool decide_absent(struct pop3_policy_decide *ctx,
+			  const struct pp_state *old,
+			  const struct pp_recovery *recovery)
+{
+	struct pop3_policy_session *session = ctx->session;
+	const char *user = session->user->username;
+
+	session->absent = pop3_policy_session_pins(session) &&
+		pp_recovery_is_early(recovery, &ctx->now);
+	if (session->absent && !pp_guard_acts(old, recovery)) {
+		e_warning(session->event, "The mailbox is another one than the "
+			  "state knows, and empty: the UIDLs of %u messages "
+			  "are kept until other mail comes. Bring the mail "
+			  "back (mount, restore) and try doveadm pop3 uidl "
+			  "repair -u %s; where it is rightly gone, the same "
+			  "with --accept-loss", old->count, user);
+	}
+	return session->absent;
+}
+
 static int
 decide_recover(struct pop3_policy_decide *ctx,
 	       struct pop3_policy_change *change, const char **error_r)
@@ -185,6 +206,11 @@ decide_recover(struct pop3_policy_decide *ctx,
 		pp_state_free(recovery.state);
 		*error_r = "the guard refused";
 		return -1;
+	}
+	if (decide_absent(ctx, *change->state, &recovery)) {
+		pop3_policy_recover_clear(&ctx->recover);
+		pp_state_free(recovery.state);
+		return 0;
 	}
 	change->state_changed = !recovery.unchanged;
 	if (recovery.unchanged) {

@@ -103,7 +103,7 @@ static const char *decide_recovery(struct pop3_policy_decide *ctx)
 	const char *error;
 
 	if (pop3_policy_decide_store(ctx, &error) == 0)
-		return decide_serve(ctx);
+		return session->absent ? NULL : decide_serve(ctx);
 	if (ctx->guard_refused)
 		return decide_refuse(session, "guard", NULL);
 	if (!pop3_policy_session_pins(session)) {

@@ -81,6 +81,9 @@ struct pop3_policy_session {
 	bool pinned;
 	/* the dict is out of reach, UIDLs by the witness: no facts */
 	bool plain;
+	/* the mail that the state knows is away, the mailbox is empty: the
+	   state stays as it is */
+	bool absent;
 	/* the client was let in */
 	bool accepted;
 	/* what was new is stored: mark, ledger */

@@ -133,6 +133,57 @@ class Guard(PolicyTest):
         self.wait_events(server, finished=2)
         self.assertEqual(self.events(server)["guarded"], 0)
 
+    @each(format=FORMATS, settings=("refuse", "log"))
+    def test_empty_mailbox_leaves_the_state(self, format, settings):
+        """Too few for the guard, or it only logs."""
+        server, before = self.filled(
+            format, *((4, REMOVAL) if settings == "refuse" else (6, LOG)))
+        self.away(server)
+        stored = self.stored(server)
+        for number in (1, 2):
+            mark = server.log_mark()
+            self.assertEqual(self.session(server), {})
+            server.wait_log("Warning: pop3-policy: The mailbox is another one",
+                            after=mark)
+            self.assertEqual(server.log(mark).count("Warning: "), 1)
+            self.assertEqual(self.stored(server), stored)
+            self.wait_events(server, finished=1 + number)
+        refused = server.doveadm("pop3", "uidl", "repair", "-u", "alice")
+        self.assertEqual(refused.returncode, os.EX_DATAERR)
+        self.back(server)
+        mark = server.log_mark()
+        self.assertEqual(self.session(server), before)
+        self.assertNotIn("Warning: ", server.log(mark))
+        self.wait_events(server, finished=4)
+        usage = json.loads(server.doveadm("-f", "json", "pop3", "usage",
+                                          "show", "-u", "alice",
+                                          check=True).stdout)
+        self.assertEqual(int(usage[0]["sessions"]), 4)
+
+    @each(format=FORMATS)
+    def test_empty_mailbox_is_accepted(self, format):
+        server, before = self.filled(format, count=4)
+        self.away(server)
+        self.session(server)
+        server.doveadm("pop3", "uidl", "repair", "-u", "alice",
+                       "--accept-loss", check=True)
+        mark = server.log_mark()
+        self.assertEqual(self.session(server), {})
+        self.assertNotIn("Warning: ", server.log(mark))
+        server.deliver("alice", message(5))
+        self.assertFalse(set(self.session(server).values()) &
+                         set(before.values()))
+
+    @each(format=("sdbox", "mdbox"))
+    def test_small_dbox_without_its_index(self, format):
+        server, before = self.filled(format, count=2)
+        for path in glob.glob(server.inbox_dirs("alice")[0] +
+                              "/dovecot.index*"):
+            os.unlink(path)
+        self.assertEqual(self.session(server), {})
+        server.doveadm("pop3", "uidl", "repair", "-u", "alice", check=True)
+        self.assertEqual(self.session(server), before)
+
     @each(format=FORMATS)
     def test_log_goes_on(self, format):
         server, before = self.filled(format, settings=LOG)
