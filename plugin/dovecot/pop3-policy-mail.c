@@ -88,9 +88,12 @@ transfer_finished(struct pop3_policy_session *session, struct mail *mail)
 	bool retr = transfer->kind == POP3_POLICY_TRANSFER_RETR;
 	uint64_t bytes = host_bytes(client, transfer->kind) -
 		transfer->host_bytes;
-	uint64_t *values = session->counters.value;
+	uint64_t unsent, *values = session->counters.value;
 
 	if (client->output->closed) {
+		/* the host counts what it has buffered */
+		unsent = o_stream_get_buffer_used_size(client->output);
+		bytes -= I_MIN(bytes, unsent);
 		values[retr ? PP_RETR_ABORTED_COUNT : PP_TOP_ABORTED_COUNT]++;
 		values[retr ? PP_RETR_ABORTED_BYTES : PP_TOP_ABORTED_BYTES] +=
 			bytes;

@@ -50,13 +50,23 @@ def unread(pid):
     return count
 
 
-def is_asleep(pid):
-    """It waits for more to do, or is gone."""
+def _state(pid):
+    """A letter, as ps has it; X of a process that is gone."""
     try:
         with open("/proc/%d/stat" % pid, encoding="latin-1") as file:
-            return file.read().rpartition(")")[2].split()[0] in "SZX"
+            return file.read().rpartition(")")[2].split()[0]
     except OSError:
-        return True
+        return "X"
+
+
+def is_asleep(pid):
+    """It waits for more to do, or is gone."""
+    return _state(pid) in "SZX"
+
+
+def is_stopped(pid):
+    """By SIGSTOP, or it is gone."""
+    return _state(pid) in "TZX"
 
 
 def log_is_whole(pgid):
