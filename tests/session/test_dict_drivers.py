@@ -20,6 +20,11 @@ from uidlformats import BY_GUID
 PATIENT, SHORT = "60 s", "5 s"
 ANY_CASE = {"2.3": ALL_NAMES["2.3"] + "auth_username_format = %u\n",
             "2.4": ALL_NAMES["2.4"]}
+ODD_NAMES = NAMES + (
+    "Alice", "alice", "alice'--", "\\", "a\\-b", "\\'", "a_b%", "%u", "%{user}",
+    "'; DROP TABLE pop3_policy; --", '""', "100% \\n", "$name", "NULL", "0",
+    "<script>alert(1)</script>", "a//../b", "\U0001f600", "gru\u0308\u00dfe",
+    "\u05e9\u05dc\u05d5\u05dd", "\u540d\u524d@\u4f8b\u3048.jp")
 MARK = "usage not stored, to be replayed: "
 
 
@@ -130,8 +135,7 @@ class Drivers:
 
     def test_users_with_odd_names(self):
         server = self.server(config=ANY_CASE)
-        names = NAMES + ("Alice", "alice", "alice'--", "\\", "a\\-b")
-        for number, name in enumerate(names):
+        for number, name in enumerate(ODD_NAMES):
             server.save(name, message(1))
             client = self.login(server, name)
             for lines in range(number + 1):
@@ -139,13 +143,14 @@ class Drivers:
             client.quit()
         server.wait_no_process("pop3")
         with open(server.path("names"), "w", encoding="utf-8") as file:
-            file.write("".join(name + "\n" for name in names))
+            file.write("".join(name + "\n" for name in ODD_NAMES))
         rows = json.loads(server.doveadm(
             "-f", "json", "pop3", "usage", "show", "-F",
             server.path("names"), "--by", "total", check=True).stdout)
         self.assertEqual(
             [(row["username"], int(row["top_count"])) for row in rows],
-            [(name, number + 1) for number, name in enumerate(names)])
+            [(name, number + 1) for number, name in enumerate(ODD_NAMES)])
+        self.assertNotIn("Error: ", server.log())
 
     def test_everybody_s_usage_for_days_that_are_over(self):
         server = self.server(faketime=True)
@@ -298,6 +303,14 @@ def questions():
 
 
 class Sql(Drivers):
+    def test_users_with_odd_names(self):
+        super().test_users_with_odd_names()
+        rows = self.database.sql("SELECT span, username, top_count "
+                                 "FROM pop3_policy_usage")
+        self.assertEqual(sorted(rows), sorted(
+            [span, name, str(number + 1)] for span in ("total", "month", "day")
+            for number, name in enumerate(ODD_NAMES)))
+
     def test_the_view_has_what_usage_show_has(self):
         server = self.server(faketime=True)
         for user in ("alice", "bob"):
@@ -392,23 +405,38 @@ class Sql(Drivers):
         return [row[0] for row in self.database.sql(questions()[title])]
 
     def test_the_questions(self):
-        server = self.server(users=dict.fromkeys(STORY, {}), faketime=True)
-        bytes_of = self.tell_story(server)
+        self.check_questions({name: name for name in STORY})
+
+    def test_the_questions_about_users_with_odd_names(self):
+        self.check_questions({
+            "again": "it's \"quoted\", %_50% \\",
+            "gone": "a/b\\c'; DROP TABLE pop3_policy; --",
+            "once": "Gr\u00fc\u00dfe \u540d\u524d",
+            "old": "gr\u00fc\u00dfe \u540d\u524d",
+            "today": "<script>alert(1)</script> month=2031-02"})
+
+    def check_questions(self, names):
+        server = self.server(config=ANY_CASE, faketime=True)
+        story = {names[name]: days for name, days in STORY.items()}
+        bytes_of = self.tell_story(server, story)
         self.assertEqual(len(questions()), 4)
         self.assertEqual(sorted(self.ask(
-            "Users with POP3 in the last 90 days")),
-            ["again", "old", "once", "today"])
-        self.assertEqual(self.ask("Users who never came back"), ["once"])
+            "Users with POP3 in the last 90 days")), sorted(
+            names[name] for name in ("again", "old", "once", "today")))
+        self.assertEqual(self.ask("Users who never came back"),
+                         [names["once"]])
         rows = self.database.sql(questions()[
             "Clients that download everything again and again"])
-        self.assertEqual([row[:3] for row in rows], [["again", "3", "12"]])
+        self.assertEqual([row[:3] for row in rows],
+                         [[names["again"], "3", "12"]])
         rows = self.database.sql(questions()["Bytes for an invoice"])
         self.assertEqual(
             {row[0]: [int(n) for n in row[1:]] for row in rows},
             {user: [times, times * bytes_of[user][0],
                     times * bytes_of[user][1], times * sum(bytes_of[user])]
-             for user, times in last_month().items()})
-        self.assertEqual(sorted(row[0] for row in rows), ["old", "once"])
+             for user, times in last_month(story).items()})
+        self.assertEqual(sorted(row[0] for row in rows),
+                         sorted([names["old"], names["once"]]))
         self.assertNotIn("Error: pop3-policy", server.log())
 
 

@@ -39,8 +39,9 @@ TIMES = ("first_session", "last_session")
 class Counting:
     """A client that counts what goes over its socket from the login on."""
 
-    def __init__(self, server, user, **options):
-        self.client = server.pop3(user, **options)
+    def __init__(self, server, user, client=None, **options):
+        """CLIENT: one that is logged in already."""
+        self.client = client or server.pop3(user, **options)
         self.began = time.time()
         # What the session's process itself answers to the login.
         self.counts = {"sessions": 1, "out_bytes": len("+OK Logged in.\r\n")}
@@ -140,10 +141,10 @@ def days_ago(ago):
     return (now - datetime.timedelta(days=ago)).isoformat()
 
 
-def last_month():
+def last_month(story=None):
     """How many sessions the story has in it, by user."""
     expected = {}
-    for user, days in STORY.items():
+    for user, days in (story or STORY).items():
         for ago, times in days:
             if days_ago(ago).startswith(LAST_MONTH):
                 expected[user] = expected.get(user, 0) + times
@@ -151,17 +152,19 @@ def last_month():
 
 
 class UsageTest(SessionTest):
-    def tell_story(self, server):
+    def tell_story(self, server, story=None):
         """Returns what each user's client sent and was sent in a session."""
-        for user in STORY:
-            server.deliver(user, message(1, size=5000), message(2))
+        story = story or STORY
+        for user in story:
+            for text in (message(1, size=5000), message(2)):
+                server.save(user, text)
         bytes_of = {}
-        for ago in sorted({ago for days in STORY.values()
+        for ago in sorted({ago for days in story.values()
                            for ago, _ in days}, reverse=True):
             server.set_moment(days_ago(ago))
-            for user, days in STORY.items():
+            for user, days in story.items():
                 for _ in range(dict(days).get(ago, 0)):
-                    client = Counting(server, user)
+                    client = Counting(server, user, self.login(server, user))
                     client.retr(1)
                     client.retr(2)
                     client.quit()
@@ -271,10 +274,7 @@ class Exact(UsageTest):
             pop3 = server.connect()
             pop3.stls()
             pop3.login("alice")
-            client = Counting.__new__(Counting)
-            client.client = pop3
-            client.counts = {"sessions": 1,
-                             "out_bytes": len("+OK Logged in.\r\n")}
+            client = Counting(server, "alice", pop3)
         client.listing("UIDL")
         client.retr(3)
         client.quit()
