@@ -20,18 +20,6 @@
    doveadm module read them, and complain about them, once. */
 #define SETTINGS_EVENT_KEY "pop3_policy_settings"
 
-/* Redis has no dict_switch_ioloop(): its connection would stay in the main
-   ioloop while the store waits in its own, and nothing would ever come. */
-static int dict_check(struct dict **dict, const char **error_r)
-{
-	if (strcmp((*dict)->name, "redis") != 0)
-		return 1;
-	dict_deinit(dict);
-	*error_r = "Redis cannot be used directly, only through the dict "
-		"service: use proxy, and give the dict { } there";
-	return -1;
-}
-
 #if POP3_POLICY_DOVECOT_24
 
 static struct event *
@@ -125,8 +113,7 @@ static int own_dict_name(struct mail_user *user, const char *filter,
 	if (names[0] == NULL)
 		return 0;
 	if (names[1] != NULL) {
-		*error_r = t_strdup_printf(
-			"%s { } has more than one dict { }", filter);
+		*error_r = "there is more than one dict { }";
 		return -1;
 	}
 	*name_r = settings_section_unescape(names[0]);
@@ -166,8 +153,14 @@ static void values_get(struct mail_user *user,
 	event_unref(&event);
 }
 
-int pop3_policy_settings_open_dict(struct mail_user *user, bool ledger,
-				   struct dict **dict_r, const char **error_r)
+static const char *dict_setting_name(bool ledger)
+{
+	return ledger ? POP3_POLICY_LEDGER_FILTER" { }" :
+		POP3_POLICY_FILTER" { }";
+}
+
+static int open_dict(struct mail_user *user, bool ledger, struct dict **dict_r,
+		     const char **error_r)
 {
 	const char *filter = ledger ?
 		POP3_POLICY_LEDGER_FILTER : POP3_POLICY_FILTER;
@@ -182,7 +175,7 @@ int pop3_policy_settings_open_dict(struct mail_user *user, bool ledger,
 	event = filter_event_create(user, filter);
 	ret = dict_init_filter_auto(event, name, dict_r, error_r);
 	event_unref(&event);
-	return ret < 0 ? -1 : dict_check(dict_r, error_r);
+	return ret < 0 ? -1 : 1;
 }
 
 const char *pop3_policy_settings_deleted_flag(struct mail_user *user)
@@ -211,10 +204,15 @@ const char *pop3_policy_settings_deleted_flag(struct mail_user *user)
 	return set == NULL ? "" : set->pop3_deleted_flag;
 }
 
+static const char *dict_setting_name(bool ledger)
+{
+	return ledger ? "pop3_policy_ledger_dict" : "pop3_policy_dict";
+}
+
 static const char *dict_uri(struct mail_user *user, bool ledger)
 {
-	const char *uri = mail_user_plugin_getenv(user, ledger ?
-		"pop3_policy_ledger_dict" : "pop3_policy_dict");
+	const char *uri = mail_user_plugin_getenv(user,
+						  dict_setting_name(ledger));
 
 	/* an empty userdb field arrives as "yes": "no" is for those */
 	return uri == NULL || *uri == '\0' || strcmp(uri, "no") == 0 ?
@@ -239,8 +237,8 @@ static void values_get(struct mail_user *user,
 	POP3_POLICY_SETTING_LIST(VALUE_GETENV)
 }
 
-int pop3_policy_settings_open_dict(struct mail_user *user, bool ledger,
-				   struct dict **dict_r, const char **error_r)
+static int open_dict(struct mail_user *user, bool ledger, struct dict **dict_r,
+		     const char **error_r)
 {
 	const struct dict_settings set = {
 		.base_dir = user->set->base_dir,
@@ -250,11 +248,41 @@ int pop3_policy_settings_open_dict(struct mail_user *user, bool ledger,
 
 	if (uri == NULL)
 		return 0;
-	return dict_init(uri, &set, dict_r, error_r) < 0 ? -1 :
-		dict_check(dict_r, error_r);
+	return dict_init(uri, &set, dict_r, error_r) < 0 ? -1 : 1;
 }
 
 #endif
+
+/* Redis has no dict_switch_ioloop(): its connection would stay in the main
+   ioloop while the store waits in its own, and nothing would ever come. */
+static int dict_check(struct dict **dict, const char **error_r)
+{
+	if (strcmp((*dict)->name, "redis") != 0)
+		return 1;
+	dict_deinit(dict);
+	*error_r = "Redis cannot be used directly, only through the dict "
+		"service: use proxy, and give the dict { } there";
+	return -1;
+}
+
+int pop3_policy_settings_open_dict(struct mail_user *user, bool ledger,
+				   struct dict **dict_r, const char **error_r)
+{
+	struct dict *dict;
+	const char *error;
+	int ret;
+
+	ret = open_dict(user, ledger, &dict, &error);
+	if (ret > 0)
+		ret = dict_check(&dict, &error);
+	if (ret < 0) {
+		*error_r = t_strdup_printf("%s: %s", dict_setting_name(ledger),
+					   error);
+	} else if (ret > 0) {
+		*dict_r = dict;
+	}
+	return ret;
+}
 
 int pop3_policy_settings_get(struct mail_user *user,
 			     const struct pop3_policy_settings **set_r)

@@ -486,6 +486,8 @@ class RedisDirectly(SessionTest):
                                                        "pop3_policy_ledger {"),
             }
         server = self.dovecot(dict=setting)
+        name = "pop3_policy" + ("_ledger" if ledger else "") + \
+            {"2.3": "_dict", "2.4": " { }"}[server.line]
         server.deliver("alice", message(1))
         with server.pop3("alice") as client:
             self.assertEqual(len(client.uidls()), 1)
@@ -493,8 +495,8 @@ class RedisDirectly(SessionTest):
         server.wait_no_process("pop3")
         server.wait_log("Error: pop3-policy: ")
         self.assertEqual(len(re.findall(
-            "Error: pop3-policy: The dict cannot be opened: Redis cannot be "
-            "used directly.*service", server.log())), 1)
+            "Error: pop3-policy: The dict cannot be opened: %s: Redis cannot "
+            "be used directly.*service" % name, server.log())), 1)
         result = server.doveadm("pop3", "usage", "show", "-u", "alice")
         self.assertEqual(result.returncode, 78)
-        self.assertIn("Redis cannot be used directly", result.stderr)
+        self.assertIn(name + ": Redis cannot be used directly", result.stderr)
