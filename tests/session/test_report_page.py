@@ -21,6 +21,7 @@ from testcase import message
 # Where the tests have installed it.
 PROGRAM = "/mnt/stage/usr/local/bin/pop3-policy-report"
 BROWSER = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+PDF_TO_TEXT = shutil.which("pdftotext")
 BROWSER_SECS = 120
 HOSTILE = NAMES + (
     "<script>document.title='broken'</script>",
@@ -104,7 +105,7 @@ class Page(UsageTest):
             [PROGRAM, *options], input=json.dumps(rows), check=True,
             stdout=subprocess.PIPE, encoding="utf-8").stdout
 
-    def browse(self, html, *options, size="1280,800"):
+    def browse(self, html, *options, size="1280,800", output="--dump-dom"):
         """The page as the browser has it, what it said, and what it asked
         for."""
         world = Listener(self)
@@ -118,7 +119,7 @@ class Page(UsageTest):
              "--disable-sync", "--user-data-dir=" + self.root + "/profile",
              "--proxy-server=http://127.0.0.1:%d" % world.server_port,
              "--proxy-bypass-list=<-loopback>", "--window-size=" + size,
-             "--enable-logging=stderr", "--dump-dom", *options,
+             "--enable-logging=stderr", output, *options,
              "file://" + path],
             env={"HOME": self.root, "PATH": "/usr/bin:/bin",
                  "LANG": "C.UTF-8"},
@@ -164,6 +165,13 @@ class Page(UsageTest):
     def test_renders_and_sorts(self):
         found = self.found(self.rows())
         self.check(found)
+        # as long as nobody sorts: by bytes, and then by name
+        bytes_of = {user: 1000 ** (number % 5)
+                    for number, user in enumerate(HOSTILE)}
+        given = sorted(HOSTILE, key=lambda name: (-bytes_of[name],
+                                                  name.encode()))
+        self.assertEqual(found["users"], given)
+        self.assertEqual(found["top"], given[:10])
         by_name = sorted(HOSTILE, key=lambda name: name.encode("utf-16-be"))
         self.assertEqual(found["by_name"], by_name)
         self.assertEqual(found["by_name_down"], by_name[::-1])
@@ -173,7 +181,26 @@ class Page(UsageTest):
         self.assertEqual(found["by_sessions"], by_sessions[::-1])
         self.assertEqual(found["by_sessions_up"], by_sessions)
         self.assertEqual(found["sorted"], ["Sessions ascending"])
-        self.assertEqual(len(found["top"]), 10)
+
+    @unittest.skipUnless(BROWSER and PDF_TO_TEXT,
+                         "no browser or no pdftotext is installed")
+    def test_each_printed_page_has_the_table_s_head(self):
+        rows = [row("user%03d" % number, sessions=1, retr_bytes=number)
+                for number in range(150)]
+        path = os.path.join(self.root, "page.pdf")
+        _, console, asked = self.browse(
+            self.page(rows), output="--print-to-pdf=" + path)
+        self.assertEqual((console, asked), ([], []))
+        text = subprocess.run(
+            [PDF_TO_TEXT, "-layout", path, "-"], check=True,
+            stdout=subprocess.PIPE, encoding="utf-8").stdout
+        pages = [re.findall(r"^ *(User|user[0-9]{3}) ", page, re.MULTILINE)
+                 for page in text.split("\f")]
+        pages = [words for words in pages if words]
+        self.assertGreater(len(pages), 2)
+        self.assertEqual({words[0] for words in pages}, {"User"})
+        # of all users, and not of the top ones
+        self.assertEqual(sum(words.count("user077") for words in pages), 1)
 
     @unittest.skipUnless(BROWSER, "no browser is installed")
     def test_fits_a_phone_light_and_dark(self):
