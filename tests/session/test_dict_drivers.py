@@ -6,13 +6,12 @@
 
 import json
 import re
-import threading
 import time
 
 from databases import MariaDB, PostgreSQL, Redis, configure, example
 from dovecot import Dovecot, installed_line
 from test_usage import ALL_NAMES, LAST_MONTH, NAMES, NOW, STORY, TIMES, \
-    Counting, UsageTest, add_up, days_ago, last_month
+    Counting, UsageTest, days_ago, last_month
 from testcase import CRASH, FORMATS, Refused, SessionTest, each, message, \
     wait_for
 from uidlformats import BY_GUID
@@ -108,30 +107,7 @@ class Drivers:
         self.assertNotIn("Error: pop3-policy", server.log())
 
     def test_twenty_sessions_that_end_at_the_same_moment(self):
-        server = self.server()
-        self.deliver_some(server)
-        Counting(server, "alice").quit()
-        server.wait_no_process("pop3")
-        clients = [Counting(server, "alice") for _ in range(20)]
-        for number, client in enumerate(clients):
-            client.listing("UIDL")
-            client.top(3, number)
-        together = threading.Barrier(len(clients))
-
-        def end(client):
-            together.wait()
-            client.quit()
-        threads = [threading.Thread(target=end, args=(client,))
-                   for client in clients]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        one = {"sessions": 1, "in_bytes": 6,
-               "out_bytes": len("+OK Logged in.\r\n+OK Logging out.\r\n")}
-        self.assert_counted(server, "alice", add_up(
-            [one] + [client.counts for client in clients]))
-        self.assertNotIn("not stored", server.log())
+        self.check_sessions_that_end_together(self.server())
 
     def test_users_with_odd_names(self):
         server = self.server(config=ANY_CASE)
@@ -142,11 +118,10 @@ class Drivers:
                 client.top(1, lines)
             client.quit()
         server.wait_no_process("pop3")
-        with open(server.path("names"), "w", encoding="utf-8") as file:
-            file.write("".join(name + "\n" for name in ODD_NAMES))
         rows = json.loads(server.doveadm(
             "-f", "json", "pop3", "usage", "show", "-F",
-            server.path("names"), "--by", "total", check=True).stdout)
+            self.names_file(server, ODD_NAMES), "--by", "total",
+            check=True).stdout)
         self.assertEqual(
             [(row["username"], int(row["top_count"])) for row in rows],
             [(name, number + 1) for number, name in enumerate(ODD_NAMES)])

@@ -33,10 +33,9 @@ class Removals(UsageTest):
             server.wait_no_process("pop3")
         server.set_time("+3d")
         by_run = NAMES[::2]
-        with open(server.path("names"), "w", encoding="utf-8") as file:
-            file.write("".join(name + "\n" for name in by_run))
         ran = server.doveadm("pop3", "retention", "run", "-F",
-                             server.path("names"), check=True).stderr
+                             self.names_file(server, by_run),
+                             check=True).stderr
         for name in NAMES[1::2]:
             self.login(server, name).quit()
             server.wait_no_process("pop3")

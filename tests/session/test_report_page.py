@@ -234,11 +234,9 @@ class Page(UsageTest):
             server.save(name, message(1))
             self.login(server, name).quit()
         server.wait_no_process("pop3")
-        with open(server.path("names"), "w", encoding="utf-8") as file:
-            file.write("".join(name + "\n" for name in NAMES))
         rows = json.loads(server.doveadm(
             "-f", "json", "pop3", "usage", "show", "-F",
-            server.path("names"), check=True).stdout)
+            self.names_file(server, NAMES), check=True).stdout)
         self.assertEqual(sorted(self.found(rows)["users"]), sorted(NAMES))
 
     def test_nothing_and_nonsense(self):

@@ -208,6 +208,38 @@ class UsageTest(SessionTest):
         server.wait_no_process("pop3")
         return client.counts
 
+    def check_sessions_that_end_together(self, server):
+        self.deliver_some(server)
+        Counting(server, "alice").quit()
+        server.wait_no_process("pop3")
+        clients = [Counting(server, "alice") for _ in range(20)]
+        for number, client in enumerate(clients):
+            client.listing("UIDL")
+            client.top(3, number)
+        together = threading.Barrier(len(clients))
+
+        def end(client):
+            together.wait()
+            client.quit()
+        threads = [threading.Thread(target=end, args=(client,))
+                   for client in clients]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        one = {"sessions": 1, "in_bytes": 6,
+               "out_bytes": len("+OK Logged in.\r\n+OK Logging out.\r\n")}
+        self.assert_counted(server, "alice", add_up(
+            [one] + [client.counts for client in clients]))
+        self.assertNotIn("not stored", server.log())
+
+    def names_file(self, server, names):
+        """For -F of doveadm."""
+        path = server.path("names")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("".join(name + "\n" for name in names))
+        return path
+
     def login(self, server, name):
         """By AUTH PLAIN: USER takes no spaces."""
         client = server.connect()
@@ -400,29 +432,7 @@ class Exact(UsageTest):
     @each(dict=DICTS)
     def test_twenty_sessions_that_end_at_the_same_moment(self, dict):
         server = self.dovecot(dict=dict, settings=PATIENT)
-        self.deliver_some(server)
-        Counting(server, "alice").quit()
-        server.wait_no_process("pop3")
-        clients = [Counting(server, "alice") for _ in range(20)]
-        for number, client in enumerate(clients):
-            client.listing("UIDL")
-            client.top(3, number)
-        together = threading.Barrier(len(clients))
-
-        def end(client):
-            together.wait()
-            client.quit()
-        threads = [threading.Thread(target=end, args=(client,))
-                   for client in clients]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        one = {"sessions": 1, "in_bytes": 6,
-               "out_bytes": len("+OK Logged in.\r\n+OK Logging out.\r\n")}
-        self.assert_counted(server, "alice", add_up(
-            [one] + [client.counts for client in clients]))
-        self.assertNotIn("not stored", server.log())
+        self.check_sessions_that_end_together(server)
 
 
 class Periods(UsageTest):
@@ -635,11 +645,10 @@ class Names(UsageTest):
                 server.wait_no_process("pop3")
                 shown = self.show(server, name)
                 self.assertEqual(shown["total"]["top_count"], number + 1)
-        with open(server.path("names"), "w", encoding="utf-8") as file:
-            file.write("".join(name + "\n" for name in NAMES))
         rows = json.loads(server.doveadm(
             "-f", "json", "pop3", "usage", "show", "-F",
-            server.path("names"), "--by", "total", check=True).stdout)
+            self.names_file(server, NAMES), "--by", "total",
+            check=True).stdout)
         counted = {row["username"]: int(row["top_count"]) for row in rows}
         self.assertEqual({name: counted[name] for name in NAMES},
                          {name: number + 1 for number, name

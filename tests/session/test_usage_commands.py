@@ -403,11 +403,9 @@ class Show(Commands):
             server.save(name, message(1))
             self.login(server, name).quit()
         server.wait_no_process("pop3")
-        with open(server.path("names"), "w", encoding="utf-8") as file:
-            file.write("".join(name + "\n" for name in NAMES))
         text = server.doveadm("pop3", "usage", "show", "-F",
-                              server.path("names"), "--csv", "--by", "total",
-                              check=True).stdout
+                              self.names_file(server, NAMES), "--csv",
+                              "--by", "total", check=True).stdout
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
         self.assertEqual([row["username"] for row in rows],
                          list(NAMES))
