@@ -66,6 +66,8 @@ struct pp_state {
 	   (pop3_deleted_flag), as the last session had it, or NULL; at most
 	   PP_FLAG_MAX_BYTES: who sets it checks that */
 	char *hidden_flag;
+	/* it had such a flag, and yet removed at once (pop3_delete_type) */
+	gboolean host_expunges;
 
 	/* chunks that the decoded document named, and how many of them were
 	   added. Fewer: the closed part of the map is not here. */

@@ -222,14 +222,26 @@ static gboolean get_marks(GHashTable *doc, struct pp_state *state,
 	return TRUE;
 }
 
+/* 1, or it is not there. */
+static gboolean get_flag(GHashTable *doc, const char *name, gboolean *flag,
+			 GError **error)
+{
+	const char *text = g_hash_table_lookup(doc, name);
+
+	if (text == NULL)
+		return TRUE;
+	*flag = strcmp(text, "1") == 0;
+	return *flag || syntax_error(error, name);
+}
+
 static gboolean get_all(GHashTable *doc, struct pp_state *state,
 			GError **error)
 {
 	static const char *const names[] = {
 		"guid", "uidvalidity", "generation", "mark", "count", "high",
 		"clock", "shown", "ledger", "due", "bucket", "policy",
-		"hidden", "host", "order", "open", "map", "chunks", "seen",
-		"retr", "dele", NULL
+		"hidden", "expunges", "host", "order", "open", "map",
+		"chunks", "seen", "retr", "dele", NULL
 	};
 
 	return pp_doc_check_names(doc, names, error) &&
@@ -240,6 +252,7 @@ static gboolean get_all(GHashTable *doc, struct pp_state *state,
 			 error) &&
 		get_text(doc, "hidden", PP_FLAG_MAX_BYTES,
 			 &state->hidden_flag, error) &&
+		get_flag(doc, "expunges", &state->host_expunges, error) &&
 		(!g_hash_table_contains(doc, "host") ||
 		 pp_doc_get_uint32(doc, "host", &state->host_first, error)) &&
 		get_order(doc, state, error) &&

@@ -268,6 +268,8 @@ void pp_state_encode(const struct pp_state *state, char **doc_r,
 	add_numbers(body, "bucket", state->bucket_time, state->bucket_millis);
 	add_text(body, "policy", state->policy, PP_POLICY_MAX_BYTES);
 	add_text(body, "hidden", state->hidden_flag, PP_FLAG_MAX_BYTES);
+	if (state->host_expunges)
+		pp_doc_add_uint(body, "expunges", 1);
 	if (state->host_first != 0)
 		pp_doc_add_uint(body, "host", state->host_first);
 	add_order(body, state->order);

@@ -32,6 +32,23 @@ static void check_print(struct check *check, const char *severity,
 		check->found = TRUE;
 }
 
+/* As the last session had it: doveadm does not know pop3's own settings. */
+static void check_grace(struct check *check)
+{
+	const struct pp_state *state = check->view.state;
+	const char *what;
+
+	if (state->hidden_flag == NULL)
+		what = "Dovecot had no pop3_deleted_flag";
+	else if (state->host_expunges)
+		what = "Dovecot's pop3_delete_type was not flag";
+	else
+		return;
+	check_print(check, "error", t_strdup_printf(
+		"pop3_policy_keep_deleted is set, but in the last session %s: "
+		"DELE removes at once, there is no grace", what));
+}
+
 static void check_settings(struct check *check)
 {
 	const struct pop3_policy_settings *set = check->view.md->set;
@@ -43,13 +60,8 @@ static void check_settings(struct check *check)
 		check_print(check, "error", "A setting has a bad value: "
 			    "nothing is removed");
 	}
-	if (set->policy.keep_deleted_secs > 0 &&
-	    check->view.state->hidden_flag == NULL) {
-		check_print(check, "error", "pop3_policy_keep_deleted is set, "
-			"but in the last session Dovecot had no "
-			"pop3_deleted_flag: DELE removes at once, there is no "
-			"grace");
-	}
+	if (set->policy.keep_deleted_secs > 0)
+		check_grace(check);
 }
 
 static void check_clock(struct check *check)

@@ -323,7 +323,7 @@ static bool close_has_facts(struct pop3_policy_session *session)
 		pp_runs_count(session->retrieved) > 0 ||
 		pp_runs_count(session->deleted) > 0 ||
 		session->messages != state->count ||
-		g_strcmp0(session->deleted_flag, state->hidden_flag) != 0;
+		pop3_policy_grace_flag_changed(session, state);
 }
 
 /* Collecting leaves time for the commit. */

@@ -38,13 +38,26 @@ void pop3_policy_grace_login(struct pop3_policy_session *session)
 	}
 }
 
+static bool grace_host_expunges(const struct pop3_policy_session *session)
+{
+	return session->deleted_flag != NULL && !grace_host_hides(session);
+}
+
+bool pop3_policy_grace_flag_changed(const struct pop3_policy_session *session,
+				    const struct pp_state *state)
+{
+	return g_strcmp0(session->deleted_flag, state->hidden_flag) != 0 ||
+		grace_host_expunges(session) != (state->host_expunges != 0);
+}
+
 bool pop3_policy_grace_note_flag(struct pop3_policy_session *session,
 				 struct pp_state *state)
 {
-	if (g_strcmp0(session->deleted_flag, state->hidden_flag) == 0)
+	if (!pop3_policy_grace_flag_changed(session, state))
 		return FALSE;
 	g_free(state->hidden_flag);
 	state->hidden_flag = g_strdup(session->deleted_flag);
+	state->host_expunges = grace_host_expunges(session);
 	return TRUE;
 }
 

@@ -154,6 +154,9 @@ void pop3_policy_close(struct pop3_policy_session *session);
 void pop3_policy_grace_login(struct pop3_policy_session *session);
 /* The client is gone: where it DELEd nearly all, the grace is doubled. */
 void pop3_policy_grace_close(struct pop3_policy_session *session);
+/* TRUE if STATE says something else of what the host does after DELE. */
+bool pop3_policy_grace_flag_changed(const struct pop3_policy_session *session,
+				    const struct pp_state *state);
 /* Notes in STATE the flag by which the host hides. TRUE if it changed. */
 bool pop3_policy_grace_note_flag(struct pop3_policy_session *session,
 				 struct pp_state *state);

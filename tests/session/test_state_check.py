@@ -36,13 +36,34 @@ class StateCheck(RetentionTest):
         for settings, severity, pattern in (
                 ({"pop3_policy_keep_retrieved": "1 hours"}, "warning",
                  "keep_retrieved=1 hours is shorter than .*: 1 days is in"),
-                ({"pop3_policy_min_keep": "banana"}, "error", "bad value"),
-                ({"pop3_policy_keep_deleted": "7 days",
-                  "pop3_policy_removal": "yes"}, "error", "there is no grace")):
+                ({"pop3_policy_min_keep": "banana"}, "error", "bad value")):
             with self.subTest(settings):
                 server = self.policy(settings=settings)
                 self.session(server)
                 self.one(server, 65, severity, pattern)
+
+    def test_no_grace_where_the_host_has_none(self):
+        server = self.policy(settings=GRACE)
+        for config, what in (
+                ("", "no pop3_deleted_flag"),
+                (HIDE, None),
+                (HIDE.replace("= flag", "= expunge"),
+                 "pop3_delete_type was not flag"),
+                ("", "no pop3_deleted_flag"),
+                ("protocol pop3 {\n%s}\n" % HIDE, None),
+                ("protocol pop3 {\n%s}\n" % HIDE.replace("= flag",
+                                                         "= expunge"),
+                 "pop3_delete_type was not flag"),
+                (HIDE.replace("= flag", "= default"), None)):
+            with self.subTest(config):
+                server.config = config
+                server.restart()
+                self.session(server)
+                if what is None:
+                    self.assertEqual(self.check(server, 0), [])
+                else:
+                    self.one(server, 65, "error", "last session .*%s: .* "
+                             "there is no grace" % what)
 
     def test_contradictions_that_are_warnings(self):
         for settings, pattern in (

@@ -36,6 +36,10 @@ static const struct pp_mailbox_id mailbox = { GUID, 1795474171 };
 	" uidvalidity=1795474171 generation=0 mark=0 count=0" \
 	" high=1795474171 clock=1795400000 hidden=$POP3%20%25" \
 	" open=1.1.1795474171"
+#define GOLDEN_EXPUNGES "pp1 state 9614e5afb6bec302 guid=" GUID \
+	" uidvalidity=1795474171 generation=0 mark=0 count=0" \
+	" high=1795474171 clock=1795400000 hidden=$POP3%20%25 expunges=1" \
+	" open=1.1.1795474171"
 
 static gboolean read_state(const char *text, GError **error)
 {
@@ -108,18 +112,26 @@ static void test_golden_new(void)
 }
 
 /* The flag of hidden messages, which most states do not have. */
-static void test_golden_hidden(void)
+static void check_golden_hidden(gboolean expunges, const char *golden)
 {
 	struct pp_state *state = pp_state_new(&mailbox, 1795400000), *again;
 	g_autofree char *doc = NULL;
 
 	state->hidden_flag = g_strdup("$POP3 %");
+	state->host_expunges = expunges;
 	doc = test_encode_whole(state);
-	g_assert_cmpstr(doc, ==, GOLDEN_HIDDEN);
-	again = test_state_from(GOLDEN_HIDDEN);
+	g_assert_cmpstr(doc, ==, golden);
+	again = test_state_from(golden);
 	g_assert_cmpstr(again->hidden_flag, ==, "$POP3 %");
+	g_assert_true(again->host_expunges == expunges);
 	pp_state_free(state);
 	pp_state_free(again);
+}
+
+static void test_golden_hidden(void)
+{
+	check_golden_hidden(FALSE, GOLDEN_HIDDEN);
+	check_golden_hidden(TRUE, GOLDEN_EXPUNGES);
 }
 
 static void test_golden_full(void)
@@ -349,6 +361,9 @@ static void test_fields(void)
 		{ BASE " host=x", PP_ERROR_SYNTAX },
 		{ BASE " host=4294967296", PP_ERROR_SYNTAX },
 		{ BASE " hidden=%", PP_ERROR_SYNTAX },
+		{ BASE " hidden=x expunges=1", -1 },
+		{ BASE " expunges=0", PP_ERROR_SYNTAX },
+		{ BASE " expunges=11", PP_ERROR_SYNTAX },
 		/* the map: the open rule never overflows, nor is it above
 		   what is known to be used */
 		{ BASE " open=5.5.9 map=4@1.8", -1 },

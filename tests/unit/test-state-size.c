@@ -144,6 +144,7 @@ static void fill_up(struct pp_state *state)
 		pp_uidl_map_set_text(state->map, i, uidl);
 	state->policy = g_strnfill(PP_POLICY_MAX_BYTES, '%');
 	state->hidden_flag = g_strnfill(PP_FLAG_MAX_BYTES, '%');
+	state->host_expunges = TRUE;
 	for (i = 0; i < PP_SHOWN_MAX; i++)
 		pp_state_add_shown(state, PP_UID_MAX - i, G_MAXUINT64);
 	state->ledger_chunks = PP_CHUNKS_MAX;

@@ -66,6 +66,7 @@ static void test_copy(void)
 
 	state->policy = g_strdup("keep_retrieved=1");
 	state->hidden_flag = g_strdup("Hidden");
+	state->host_expunges = TRUE;
 	set_runs(&state->retrieved, "5+9");
 	pp_state_add_shown(state, 3, 33);
 	copy = pp_state_copy(state);
@@ -73,6 +74,7 @@ static void test_copy(void)
 
 	g_assert_cmpstr(copy->policy, ==, "keep_retrieved=1");
 	g_assert_cmpstr(copy->hidden_flag, ==, "Hidden");
+	g_assert_true(copy->host_expunges);
 	assert_runs(copy->retrieved, "5+9");
 	g_assert_cmpuint(copy->shown[0].id, ==, 33);
 	pp_state_free(copy);
