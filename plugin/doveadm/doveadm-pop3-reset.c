@@ -101,7 +101,7 @@ static int reset_change(struct pop3_policy_change *change, void *context,
 			const char **error_r)
 {
 	struct reset *reset = context;
-	const char *value, *key = "usage/now";
+	const char *value, *key = POP3_POLICY_KEY_USAGE;
 	g_autofree char *doc = NULL;
 	struct pp_usage *usage;
 	uint64_t first;

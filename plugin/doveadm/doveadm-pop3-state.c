@@ -180,7 +180,7 @@ static int state_find(struct pop3_policy_maildrop *md,
 		      const struct pop3_policy_deadline *deadline,
 		      ARRAY_TYPE(const_string) *found, const char **error_r)
 {
-	const char *key = "state";
+	const char *key = POP3_POLICY_KEY_STATE;
 
 	if (state_find_keys(md, deadline, &key, 1, found, error_r) < 0 ||
 	    state_find_chunks(md, deadline, "uidl", found, error_r) < 0)

@@ -229,7 +229,7 @@ static int usage_show(struct usage_show_context *ctx,
 {
 	struct pop3_policy_deadline deadline = doveadm_pop3_deadline(md);
 	g_autoptr(GError) gerror = NULL;
-	const char *error, *value, *key = "usage/now";
+	const char *error, *value, *key = POP3_POLICY_KEY_USAGE;
 	struct pp_usage *usage;
 	int ret = 0;
 

@@ -167,7 +167,8 @@ void pop3_policy_login_begin(struct pop3_policy_session *session)
 		session->lookup_ret = -1;
 		return;
 	}
-	pop3_policy_store_lookup_async(session->md->store, "state",
+	pop3_policy_store_lookup_async(session->md->store,
+				       POP3_POLICY_KEY_STATE,
 				       login_lookup_callback, session);
 }
 

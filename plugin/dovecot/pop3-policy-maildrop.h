@@ -16,6 +16,9 @@
 struct mail_user;
 struct mailbox;
 
+#define POP3_POLICY_KEY_STATE "state"
+#define POP3_POLICY_KEY_USAGE "usage/now"
+
 struct pop3_policy_maildrop {
 	struct mail_user *user;
 	/* what is in force, and without the user's own policy, which was
@@ -57,6 +60,7 @@ pop3_policy_maildrop_load(struct pop3_policy_maildrop *md,
 			  const struct pop3_policy_deadline *deadline,
 			  struct pp_state **state_r, const char **error_r);
 
+/* -- writing (pop3-policy-maildrop-change.c) -- */
 /* What to change. STATE is what is stored now (NULL: nothing there), and may be
    changed or replaced (*state, freeing the old). USAGE is NULL unless asked
    for. The callback returns 1: commit, 0: nothing to commit, -1: give up with
