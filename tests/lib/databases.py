@@ -24,7 +24,8 @@ import socket
 import subprocess
 import tempfile
 
-from dovecot import reserve_port, wait_for
+from dovecot import wait_for
+from ports import reserve_port
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))

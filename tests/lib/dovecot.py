@@ -41,17 +41,16 @@ import glob
 import imaplib
 import os
 import pwd
-import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 
 import config
 import pop3
+from ports import reserve_port
 from processes import log_is_whole, process_group
 
 # Any number that owns nothing and has no name.
@@ -86,29 +85,6 @@ def wait_for(condition, what, timeout=WAIT_SECS):
         if time.monotonic() > deadline:
             raise AssertionError("waited in vain for " + what)
         time.sleep(0.01)
-
-
-# Below what the kernel gives to clients: nobody gets one of these by chance.
-PORTS = range(20000, 32000)
-
-
-def reserve_port():
-    """A port of 127.0.0.1 that nobody listens at, and a socket that keeps it
-    reserved: among all users of this function, in whatever chroot, no other
-    gets it before the socket is closed."""
-    for port in random.sample(PORTS, len(PORTS)):
-        reservation = socket.socket(socket.AF_UNIX)
-        probe = socket.socket()
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            reservation.bind("\0dovecot-pop3-policy-port-%d" % port)
-            probe.bind(("127.0.0.1", port))
-            return port, reservation
-        except OSError:
-            reservation.close()
-        finally:
-            probe.close()
-    raise RuntimeError("all ports are taken")
 
 
 def installed_version():

@@ -15,7 +15,8 @@ import urllib.parse
 import urllib.request
 
 from databases import EXAMPLES, example
-from dovecot import installed_line, reserve_port
+from dovecot import installed_line
+from ports import reserve_port
 from test_examples import source
 from test_usage import Counting, UsageTest, add_up
 from testcase import message, wait_for
