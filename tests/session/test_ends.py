@@ -111,6 +111,22 @@ class Ends(UsageTest):
         server.restart()
         self.check(server, fake, client)
 
+    def test_the_server_is_stopped_with_its_dict_service(self):
+        """Which may be gone first: what it did not take is in the log."""
+        server = self.dovecot(dict="sqlite",
+                              settings={"pop3_policy_dict_timeout": "2s"})
+        server.deliver("alice", message(1), message(2))
+        client = Counting(server, "alice")
+        client.retr(1)
+        client.ok("NOOP")
+        client.add("sessions_aborted")
+        server.process.terminate()
+        self.last_words(client)
+        server.restart()
+        server.doveadm("pop3", "usage", "replay", "-A", check=True,
+                       input=server.log().encode())
+        self.assert_counted(server, "alice", client.counts)
+
     def test_the_client_is_killed_in_the_midst_of_a_message(self):
         server, fake, client = self.begin(rcvbuf=2048)
         client.ok("RSET")
