@@ -12,7 +12,8 @@ import signal
 import subprocess
 
 from fakedict import ANSWER, COMMIT, LOOKUP, FakeDict
-from test_retention import ON, RetentionTest
+from test_grace import HIDE
+from test_retention import LAST, ON, RetentionTest
 from testcase import FORMATS, each, message
 
 SUMMARY = re.compile(r"Retention run( \(.*?\))?: (users=.*)$", re.MULTILINE)
@@ -111,12 +112,95 @@ class Run(RetentionTest):
             server, "-u", "later", "--force").stderr)
 
 
+class ByRule(RetentionTest):
+    # user: its one rule, and how many messages that takes after 15 days, of
+    # five, three of which were retrieved and one was DELEd
+    users = {
+        "keep_retrieved": ("14d", 3), "keep_unretrieved": ("14d", 2),
+        "keep_deleted": ("14d", 1), "max_retrieved_messages": ("1", 1),
+        "max_retrieved_size": ("1", 2),
+    }
+
+    @each(dry_run=(False, True))
+    def test_summary_tells_each_rule(self, dry_run):
+        server = self.policy(
+            config=HIDE, settings={"pop3_policy_removal": "yes"},
+            users={user: {"pop3_policy_" + user: value}
+                   for user, (value, _) in self.users.items()})
+        for user in self.users:
+            self.fill(server, 5, user)
+            self.session(server, user, retr=(1, 2, 3), dele=(2,))
+        self.move(server, "+15d")
+        text = self.run_now(server, "-A", *["--dry-run"] * dry_run).stderr
+        what, fields = summary(text)
+        self.assertEqual(what, " (dry run)" if dry_run else "")
+        self.assertEqual({rule: fields[rule] for rule in self.users},
+                         {rule: count for rule, (_, count)
+                          in self.users.items()})
+        lines = [line for user in self.users for line in self.removals(
+            text, user, "Would be removed" if dry_run else "Removed")]
+        self.assertEqual([line["user"] for line in lines],
+                         [line["rule"] for line in lines])
+        self.assertEqual(fields["messages"], len(lines))
+        self.assertEqual(fields["bytes"],
+                         sum(int(line["size"]) for line in lines))
+
+
+class NotDue(RetentionTest):
+    users = ["u%d" % number for number in range(1, 6)]
+
+    @staticmethod
+    def seen(paths):
+        return {path: (found.st_ino, found.st_size, found.st_atime_ns,
+                       found.st_mtime_ns, found.st_ctime_ns)
+                for path, found in ((path, os.stat(path)) for path in paths)}
+
+    @staticmethod
+    def below(top):
+        return [top] + [os.path.join(path, name) for path, dirs, files
+                        in os.walk(top) for name in dirs + files]
+
+    def seal(self, top):
+        """All that is below TOP, as if read in 1970 last: a look shows."""
+        paths = self.below(top)
+        for path in paths:
+            os.utime(path, ns=(0, os.stat(path).st_mtime_ns))
+        return self.seen(paths)
+
+    @each(format=FORMATS)
+    def test_one_lookup_and_nothing_is_opened(self, format):
+        fake = FakeDict()
+        self.addCleanup(fake.destroy)
+        server = self.policy(*self.users, format=format, dict=fake.setting)
+        for user in self.users:
+            self.fill(server, 3, user)
+            self.session(server, user, retr=(1,))
+        self.move(server, "+13d")
+        # (who never logged in has nothing at all)
+        looks = [(LOOKUP, user, ["state"]) for user in [*self.users, LAST]]
+        homes = server.path("home")
+        sealed = self.seal(homes)
+        del fake.seen[:]
+        result = self.run_now(server, "-A")
+        self.assertEqual(self.seen(sealed), sealed)
+        self.assertEqual(sorted(self.below(homes)), sorted(sealed))
+        self.assertEqual(fake.seen, looks)
+        self.assertEqual(summary(result.stderr)[1]["opened"], 0)
+        # a look shows
+        sealed = self.seal(homes)
+        self.run_now(server, "-A", "--force")
+        self.assertNotEqual(self.seen(sealed), sealed)
+
+
 class Stopped(RetentionTest):
-    def maildrop(self, format, count):
+    def server(self, *users, **options):
         self.fake = FakeDict()
         self.addCleanup(self.fake.destroy)
-        server = self.policy(format=format, dict=self.fake.setting,
-                             settings=ALL)
+        return self.policy(*users, dict=self.fake.setting, settings=ALL,
+                           **options)
+
+    def maildrop(self, format, count):
+        server = self.server(format=format)
         self.fill(server, count)
         self.session(server, retr=range(1, count + 1))
         return server
@@ -136,6 +220,52 @@ class Stopped(RetentionTest):
             return ANSWER
         self.commits = 0
         self.fake.rule = rule
+
+    def run_and_stop(self, server, *args, when):
+        """The run gets a signal before the dict answers what WHEN says of."""
+        def rule(operation, user, _keys):
+            if when == (operation, user):
+                self.fake.rule = lambda *_: ANSWER
+                os.kill(process.pid, signal.SIGTERM)
+            return ANSWER
+        self.fake.rule = rule
+        process = subprocess.Popen(
+            ["doveadm", "-c", server.config_file, "-f", "tab", "pop3",
+             "retention", "run", *args], env=server._full_environment(),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        out, err = [text.decode() for text in process.communicate()]
+        self.assertEqual(process.returncode, 75, err)
+        return out, err
+
+    @each(format=FORMATS, operation=(LOOKUP, COMMIT))
+    def test_run_over_all_goes_on_with_the_others(self, format, operation):
+        """A user that is at work is done to the end of the batch, one that is
+        only looked at is left."""
+        users = ["u%d" % number for number in range(1, 6)]
+        server = self.server(*users, format=format)
+        for user in users:
+            self.fill(server, 4, user)
+            self.session(server, user, retr=(1, 2, 3))
+        self.move(server, "+15d")
+        done = 3 if operation == COMMIT else 2
+        out, err = self.run_and_stop(server, "-A", when=(operation, "u3"))
+        what, fields = summary(err)
+        self.assertEqual((what, fields["users"], fields["messages"],
+                          fields["errors"]), (" (stopped)", 3, 3 * done, 0))
+        self.assertEqual("stopped" in out, operation == LOOKUP)
+        again = self.run_now(server, "-A")
+        self.assertEqual(summary(again.stderr)[1]["messages"],
+                         3 * (len(users) - done))
+        for number, user in enumerate(users):
+            for text, gone in (err, number < done), \
+                    (again.stderr, number >= done):
+                self.assertEqual([f["uid"] for f in
+                                  self.removals(text, user)],
+                                 ["1", "2", "3"] if gone else [])
+            self.assertEqual(self.there(server, user), [4])
+            self.assertEqual(self.counted(server, "removed_count", user), 3)
+        self.assertEqual(summary(self.run_now(server, "-A").stderr)[1][
+            "opened"], 0)
 
     @each(format=FORMATS)
     def test_run_goes_on_where_it_was(self, format):
