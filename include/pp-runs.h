@@ -32,6 +32,10 @@ void pp_runs_set(struct pp_runs *runs, guint32 first, guint32 last,
    counts and never moves. Returns how many UIDs were set. */
 guint64 pp_runs_set_new(struct pp_runs *runs, guint32 first, guint32 last,
 			guint64 time);
+/* Sets those of FIRST..LAST that have an earlier time, or none: the last fact
+   counts. Returns how many UIDs were set. */
+guint64 pp_runs_set_later(struct pp_runs *runs, guint32 first, guint32 last,
+			  guint64 time);
 /* Forgets FIRST..LAST. */
 void pp_runs_unset(struct pp_runs *runs, guint32 first, guint32 last);
 

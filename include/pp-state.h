@@ -161,9 +161,10 @@ struct pp_facts {
 	guint64 first_seen;
 };
 
-/* Merges FACTS: times that are known never move, the mark only grows. Returns
-   TRUE if STATE changed in a way that is worth a commit. Facts of another
-   generation change nothing. */
+/* Merges FACTS: times that are known never move, but for a message that is
+   DELEd again, since somebody listed it again: the later time counts. The mark
+   only grows. Returns TRUE if STATE changed in a way that is worth a commit.
+   Facts of another generation change nothing. */
 gboolean pp_state_merge(struct pp_state *state, const struct pp_facts *facts);
 
 /* Drops what is known only about UIDs that no longer exist: UIDS (sorted) are

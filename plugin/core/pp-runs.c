@@ -170,11 +170,32 @@ void pp_runs_unset(struct pp_runs *runs, guint32 first, guint32 last)
 		put(runs, first, last, NULL);
 }
 
-guint64 pp_runs_set_new(struct pp_runs *runs, guint32 first, guint32 last,
-			guint64 time)
+/* Appends RUN to PIECES. What of it lies in FIRST..LAST gets TIME where that is
+   later. Returns how many UIDs that were. */
+static guint64 append_raised(GArray *pieces, const struct pp_run *run,
+			     guint32 first, guint32 last, guint64 time)
+{
+	first = MAX(first, run->first);
+	last = MIN(last, run->last);
+	if (first > last || time <= run->time) {
+		run_append(pieces, run->first, run->last, run->time);
+		return 0;
+	}
+	if (run->first < first)
+		run_append(pieces, run->first, first - 1, run->time);
+	run_append(pieces, first, last, time);
+	if (run->last > last)
+		run_append(pieces, last + 1, run->last, run->time);
+	return (guint64)last - first + 1;
+}
+
+/* Those of FIRST..LAST without a time get TIME; with RAISE also those whose
+   time is an earlier one. */
+static guint64 fill(struct pp_runs *runs, guint32 first, guint32 last,
+		    guint64 time, gboolean raise)
 {
 	g_autoptr(GArray) pieces = NULL;
-	guint64 next = first, added = 0;
+	guint64 next = first, changed = 0;
 	const struct pp_run *run;
 	guint i, low, high;
 
@@ -188,19 +209,32 @@ guint64 pp_runs_set_new(struct pp_runs *runs, guint32 first, guint32 last,
 	for (i = low; i < high; i++) {
 		run = run_at(runs, i);
 		if (run->first > next) {
-			added += run->first - next;
+			changed += run->first - next;
 			run_append(pieces, next, run->first - 1, time);
 		}
-		run_append(pieces, run->first, run->last, run->time);
+		changed += append_raised(pieces, run, first, last,
+					 raise ? time : 0);
 		next = (guint64)run->last + 1;
 	}
 	if (next <= last) {
-		added += last - next + 1;
+		changed += last - next + 1;
 		run_append(pieces, next, last, time);
 	}
-	if (added > 0)
+	if (changed > 0)
 		splice(runs, low, high, pieces);
-	return added;
+	return changed;
+}
+
+guint64 pp_runs_set_new(struct pp_runs *runs, guint32 first, guint32 last,
+			guint64 time)
+{
+	return fill(runs, first, last, time, FALSE);
+}
+
+guint64 pp_runs_set_later(struct pp_runs *runs, guint32 first, guint32 last,
+			  guint64 time)
+{
+	return fill(runs, first, last, time, TRUE);
 }
 
 guint pp_runs_count(const struct pp_runs *runs)

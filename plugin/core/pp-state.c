@@ -207,20 +207,21 @@ static gboolean merge_mark(struct pp_state *state,
 }
 
 /* Returns how many UIDs of FACTS were not known before. */
-static guint64 merge_runs(struct pp_runs *runs, const struct pp_runs *facts)
+static guint64 merge_runs(struct pp_runs *runs, const struct pp_runs *facts,
+			  guint64 (*set)(struct pp_runs *runs, guint32 first,
+					 guint32 last, guint64 time))
 {
 	const struct pp_run *run;
-	guint64 added = 0;
+	guint64 changed = 0;
 	guint i;
 
 	if (facts == NULL)
 		return 0;
 	for (i = 0; i < pp_runs_count(facts); i++) {
 		run = pp_runs_at(facts, i);
-		added += pp_runs_set_new(runs, run->first, run->last,
-					 run->time);
+		changed += set(runs, run->first, run->last, run->time);
 	}
-	return added;
+	return changed;
 }
 
 guint pp_shown_last(const GArray *identities, struct pp_shown *shown_r)
@@ -253,8 +254,10 @@ gboolean pp_state_merge(struct pp_state *state, const struct pp_facts *facts)
 		added += pp_runs_set_new(state->first_seen, 1,
 					 facts->seen_upto, facts->first_seen);
 	}
-	added += merge_runs(state->retrieved, facts->retrieved);
-	added += merge_runs(state->deleted, facts->deleted);
+	added += merge_runs(state->retrieved, facts->retrieved,
+			    pp_runs_set_new);
+	added += merge_runs(state->deleted, facts->deleted,
+			    pp_runs_set_later);
 	state->clock = MAX(state->clock, facts->now);
 	return changed || added > 0;
 }

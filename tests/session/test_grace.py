@@ -4,8 +4,10 @@
 # Grace after DELE: what a client deleted is hidden, can be restored, and is
 # purged when its time is over.
 
+import glob
 import json
 import re
+import shutil
 
 from test_retention import RetentionTest
 from testcase import FORMATS, each, wait_for
@@ -107,6 +109,42 @@ class Grace(GraceTest):
         self.assertEqual([f["uidl"] for f in self.removed(server, mark)],
                          [uidls[1]])
 
+    @each(format=("sdbox", "mdbox"))
+    def test_restored_where_the_control_directory_is_gone(self, format):
+        """Whoever moved the mail may have left it behind."""
+        server = self.grace(format=format, config={
+            "2.3": HIDE + "mail_location = %s:~/%s:CONTROL=~/control\n" % (
+                format, format),
+            "2.4": HIDE + "mail_control_path = ~/control\n"})
+        self.fill(server, 3)
+        uidls = self.session(server, dele=(1, 2))
+        control = server.home("alice") + "/control"
+        self.assertTrue(glob.glob(control + "/**/dovecot-pop3-policy",
+                                  recursive=True))
+        shutil.rmtree(control)
+        self.assertEqual(self.restore(server, "--uidl", uidls[2]), [uidls[2]])
+        self.assertEqual(self.session(server), {1: uidls[2], 2: uidls[3]})
+        mark = self.move(server, "+8d")
+        self.session(server)
+        self.assertEqual([f["uidl"] for f in self.removed(server, mark)],
+                         [uidls[1]])
+
+    def test_hidden_again_later_has_a_grace_of_its_own(self):
+        """Somebody else listed it again, by its flag."""
+        server = self.grace()
+        self.fill(server, 2)
+        uidls = self.session(server, dele=(1,))
+        self.flag(server, "alice", 1, "POP3Deleted", "-")
+        self.move(server, "+20d")
+        self.assertEqual(self.session(server, dele=(1,)), uidls)
+        mark = self.move(server, "+26d")
+        self.session(server)
+        self.assertEqual(self.removed(server, mark), [])
+        mark = self.move(server, "+28d")
+        self.session(server)
+        self.assertEqual([f["uidl"] for f in self.removed(server, mark)],
+                         [uidls[1]])
+
     def test_restored_mail_starts_anew(self):
         server = self.grace(settings={
             **GRACE, "pop3_policy_keep_retrieved": "14 days",
@@ -167,14 +205,43 @@ class MassDelete(GraceTest):
                           self.log_of_sessions(server, mark))
         doubled = count == 20
         self.assertEqual(told, [("20", "40")] if doubled else [])
-        mark = self.move(server, "+8d")
-        self.session(server)
-        self.assertEqual(len(self.removed(server, mark)),
-                         0 if doubled else count)
-        mark = self.move(server, "+15d")
-        self.session(server)
-        self.assertEqual(len(self.removed(server, mark)),
-                         count if doubled else 0)
+        self.assert_purged(server, count, doubled)
+
+    def assert_purged(self, server, count, doubled):
+        for when, purged in ("+8d", not doubled), ("+15d", doubled):
+            mark = self.move(server, when)
+            self.session(server)
+            self.assertEqual(len(self.removed(server, mark)),
+                             count if purged else 0)
+
+    # user: his percent, and how many of 40 he DELEs
+    parts = {"never": (0, 40), "nearly": (90, 35), "just": (90, 36),
+             "but-one": (100, 39), "all": (100, 40), "few": (1, 19),
+             "many": (1, 20)}
+
+    @each(format=FORMATS)
+    def test_doubled_from_exactly_that_part_on(self, format):
+        server = self.grace(format=format, settings={
+            **GRACE, "pop3_policy_removal_limit_percent": "100"},
+            users={user: {"pop3_policy_mass_delete_percent": str(percent)}
+                   for user, (percent, _) in self.parts.items()})
+        mark = server.log_mark()
+        for user, (_, count) in self.parts.items():
+            self.fill(server, 40, user)
+            self.session(server, user, dele=range(1, count + 1))
+        doubled = {user: str(self.parts[user][1])
+                   for user in ("just", "all", "many")}
+        self.assertEqual(dict(re.findall(
+            r"pop3\((\S+)\)<.*deleted (\d+) of 40 messages in one session",
+            self.log_of_sessions(server, mark))), doubled)
+        for when in ("+8d", "+15d"):
+            self.move(server, when)
+            text = self.run_now(server, "-A").stderr
+            for user, (_, count) in self.parts.items():
+                with self.subTest(user=user, when=when):
+                    goes = (user in doubled) == (when == "+15d")
+                    self.assertEqual(len(self.removals(text, user)),
+                                     count if goes else 0)
 
     def test_is_an_event(self):
         server = self.grace(config=HIDE + METRIC)

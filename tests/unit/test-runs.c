@@ -96,12 +96,15 @@ static void random_step(struct pp_runs *runs, struct model *model,
 			gboolean high)
 {
 	guint64 time = 1000 + g_test_rand_int_range(0, 4), added = 0, got;
-	gint what = g_test_rand_int_range(0, 3);
+	gint what = g_test_rand_int_range(0, 4);
 	guint uid, first, last;
 
 	random_range(&first, &last);
 	for (uid = first; uid <= last; uid++) {
 		if (what == 1 && model->time[uid] != UNKNOWN)
+			continue;
+		if (what == 3 && model->time[uid] != UNKNOWN &&
+		    model->time[uid] >= time)
 			continue;
 		model->time[uid] = what == 2 ? UNKNOWN : time;
 		added++;
@@ -112,6 +115,9 @@ static void random_step(struct pp_runs *runs, struct model *model,
 		pp_runs_set(runs, first, last, time);
 	} else if (what == 1) {
 		got = pp_runs_set_new(runs, first, last, time);
+		g_assert_cmpuint(got, ==, added);
+	} else if (what == 3) {
+		got = pp_runs_set_later(runs, first, last, time);
 		g_assert_cmpuint(got, ==, added);
 	} else {
 		pp_runs_unset(runs, first, last);

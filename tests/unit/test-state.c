@@ -170,7 +170,8 @@ static void test_shown(void)
 }
 
 /* A state with mark 10, 8 messages, all of them first seen at 100 by a
-   session that retrieved 1-5 at 110. Generation 3, clock 120. */
+   session that retrieved 1-5 at 110 and DELEd 10 at 105. Generation 3, clock
+   120. */
 static struct pp_state *merge_state(void)
 {
 	struct pp_state *state = pp_state_new(&mailbox, 120);
@@ -179,6 +180,7 @@ static struct pp_state *merge_state(void)
 	state->count = 8;
 	set_runs(&state->first_seen, "10+100");
 	set_runs(&state->retrieved, "5+110");
+	set_runs(&state->deleted, "9:1+105");
 	pp_state_add_shown(state, 9, 90);
 	pp_state_add_shown(state, 10, 100);
 	return state;
@@ -206,32 +208,50 @@ struct merge_row {
 
 static const struct merge_row merge_rows[] = {
 	{ "an idle poll", 3, 10, 8, shown_old, 2, NULL, NULL, 10, 200,
-	  FALSE, 10, 8, "9.90 10.100", "10+100", "5+110", "-", 200 },
-	{ "nothing known", 3, 0, G_MAXUINT32, NULL, 0, NULL, NULL, 0, 0,
-	  FALSE, 10, 8, "9.90 10.100", "10+100", "5+110", "-", 120 },
-	{ "a lower mark", 3, 9, 8, NULL, 0, NULL, NULL, 9, 200,
-	  FALSE, 10, 8, "9.90 10.100", "10+100", "5+110", "-", 200 },
-	{ "a clock that is behind", 3, 10, 8, NULL, 0, NULL, NULL, 0, 50,
-	  FALSE, 10, 8, "9.90 10.100", "10+100", "5+110", "-", 120 },
-	{ "retrieved before", 3, 10, 8, NULL, 0, "5+190", NULL, 10, 200,
-	  FALSE, 10, 8, "9.90 10.100", "10+100", "5+110", "-", 200 },
-	{ "another id", 3, 10, 8, shown_other, 1, NULL, NULL, 10, 200,
-	  FALSE, 10, 8, "9.90 10.100", "10+100", "5+110", "-", 200 },
-	{ "a message gone", 3, 10, 7, NULL, 0, NULL, NULL, 10, 200,
-	  TRUE, 10, 7, "9.90 10.100", "10+100", "5+110", "-", 200 },
-	{ "new mail", 3, 12, 10, shown_new, 2, NULL, NULL, 12, 200,
-	  TRUE, 12, 10, "9.90 10.100 12.120", "10+100,2+100", "5+110", "-",
+	  FALSE, 10, 8, "9.90 10.100", "10+100", "5+110", "9:1+105",
 	  200 },
+	{ "nothing known", 3, 0, G_MAXUINT32, NULL, 0, NULL, NULL, 0, 0,
+	  FALSE, 10, 8, "9.90 10.100", "10+100", "5+110", "9:1+105",
+	  120 },
+	{ "a lower mark", 3, 9, 8, NULL, 0, NULL, NULL, 9, 200,
+	  FALSE, 10, 8, "9.90 10.100", "10+100", "5+110", "9:1+105",
+	  200 },
+	{ "a clock that is behind", 3, 10, 8, NULL, 0, NULL, NULL, 0, 50,
+	  FALSE, 10, 8, "9.90 10.100", "10+100", "5+110", "9:1+105",
+	  120 },
+	{ "retrieved before", 3, 10, 8, NULL, 0, "5+190", NULL, 10, 200,
+	  FALSE, 10, 8, "9.90 10.100", "10+100", "5+110", "9:1+105",
+	  200 },
+	{ "another id", 3, 10, 8, shown_other, 1, NULL, NULL, 10, 200,
+	  FALSE, 10, 8, "9.90 10.100", "10+100", "5+110", "9:1+105",
+	  200 },
+	{ "a message gone", 3, 10, 7, NULL, 0, NULL, NULL, 10, 200,
+	  TRUE, 10, 7, "9.90 10.100", "10+100", "5+110", "9:1+105",
+	  200 },
+	{ "new mail", 3, 12, 10, shown_new, 2, NULL, NULL, 12, 200,
+	  TRUE, 12, 10, "9.90 10.100 12.120", "10+100,2+100", "5+110",
+	  "9:1+105", 200 },
 	{ "retrieved", 3, 10, 8, NULL, 0, "7+190", NULL, 10, 200,
-	  TRUE, 10, 8, "9.90 10.100", "10+100", "5+110,2+80", "-", 200 },
+	  TRUE, 10, 8, "9.90 10.100", "10+100", "5+110,2+80", "9:1+105",
+	  200 },
 	{ "deleted", 3, 10, 8, NULL, 0, NULL, "1:1+190", 10, 200,
-	  TRUE, 10, 8, "9.90 10.100", "10+100", "5+110", "1:1+190", 200 },
+	  TRUE, 10, 8, "9.90 10.100", "10+100", "5+110", "1:1+190,7:1-85",
+	  200 },
+	{ "deleted again", 3, 10, 8, NULL, 0, NULL, "9:1+195", 10, 200,
+	  TRUE, 10, 8, "9.90 10.100", "10+100", "5+110", "9:1+195",
+	  200 },
+	{ "deleted again, by a clock that is behind", 3, 10, 8, NULL, 0, NULL,
+	  "9:1+104", 10, 200,
+	  FALSE, 10, 8, "9.90 10.100", "10+100", "5+110", "9:1+105",
+	  200 },
 	{ "recovered meanwhile", 2, 99, 99, shown_new, 2, "99+1", "99+1",
 	  99, 200,
-	  FALSE, 10, 8, "9.90 10.100", "10+100", "5+110", "-", 120 },
+	  FALSE, 10, 8, "9.90 10.100", "10+100", "5+110", "9:1+105",
+	  120 },
 	{ "recovered, but not yet here", 4, 99, 99, NULL, 0, NULL, NULL,
 	  99, 200,
-	  FALSE, 10, 8, "9.90 10.100", "10+100", "5+110", "-", 120 },
+	  FALSE, 10, 8, "9.90 10.100", "10+100", "5+110", "9:1+105",
+	  120 },
 };
 
 static void merge_row(const struct merge_row *row)
