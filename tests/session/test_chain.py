@@ -4,10 +4,15 @@
 # Retention beside other plugins, and beside the host's own autoexpunge: all
 # in one chain.
 
+import contextlib
+import imaplib
 import json
 import os
 import re
+import shutil
+import tempfile
 
+from test_grace import HIDE
 from test_retention import RetentionTest
 from testcase import FORMATS, each, message
 
@@ -184,3 +189,75 @@ class Chain(RetentionTest):
         self.session(server)
         self.assertEqual([f["uid"] for f in self.removed(server, mark)],
                          ["1", "2", "3"])
+
+
+class Acl(RetentionTest):
+    """Whoever may not delete mail himself is still under his provider's rules:
+    retention looks past his rights, and tells and counts what it did."""
+    config = {"2.3": HIDE + "plugin {\n  acl = vfile:%s\n}\n",
+              "2.4": HIDE + "acl_driver = vfile\nacl_global_path = %s\n"}
+
+    def maildrop(self, rights, **options):
+        directory = tempfile.mkdtemp(prefix="pp-")
+        self.addCleanup(shutil.rmtree, directory)
+        os.chmod(directory, 0o755)
+        path = directory + "/acl"
+        self.allow(path, "lrwstipekxa")
+        server = self.policy(mail_plugins=["acl"], config={
+            line: text % path for line, text in self.config.items()},
+            **options)
+        self.fill(server, 3)
+        self.allow(path, rights)
+        return server
+
+    @staticmethod
+    def allow(path, rights):
+        with open(path, "w", encoding="ascii") as file:
+            file.write("INBOX owner %s\n" % rights)
+
+    @staticmethod
+    def expunge_all(server):
+        client = server.imap("alice")
+        # without any right to write it is read-only
+        with contextlib.suppress(imaplib.IMAP4.readonly):
+            client.select("INBOX")
+            client.uid("STORE", "1:3", "+FLAGS", "(\\Deleted)")
+            client.expunge()
+        client.shutdown()
+
+    @each(format=FORMATS, by=("session", "run"), rights=("lr", "lrws"))
+    def test_owner_without_rights_to_delete(self, format, by, rights):
+        server = self.maildrop(rights, format=format)
+        self.session(server, retr=(1, 2))
+        self.expunge_all(server)
+        self.assertEqual(self.there(server), [1, 2, 3])
+        for when, gone in ("+13d", []), ("+15d", ["1", "2"]):
+            mark = self.move(server, when)
+            if by == "run":
+                text = self.run_now(server, "-A").stderr
+            else:
+                self.session(server)
+                text = self.log_of_sessions(server, mark)
+            self.assertEqual([f["uid"] for f in self.removals(text)], gone)
+            self.assertNotIn("Error: pop3-policy", text)
+        self.assertEqual(self.there(server), [3])
+        self.assertEqual(self.counted(server, "removed_count"), 2)
+
+    @each(format=FORMATS)
+    def test_dele_that_the_host_does_not_allow(self, format):
+        """It hides nothing: so there is nothing to purge."""
+        server = self.maildrop("lr", format=format, settings={
+            "pop3_policy_removal": "yes", "pop3_policy_keep_deleted": "7 days"})
+        uidls = self.session(server)
+        client = server.pop3("alice")
+        client.cmd("DELE 1")
+        client.quit()
+        server.wait_no_process("pop3")
+        self.assertEqual(self.session(server), uidls)
+        mark = self.move(server, "+30d")
+        self.assertEqual(self.session(server), uidls)
+        result = self.run_now(server, "-A", "--force")
+        self.assertEqual(self.removed(server, mark) +
+                         self.removals(result.stderr), [])
+        self.assertEqual(self.there(server), [1, 2, 3])
+        self.assertEqual(self.counted(server, "removed_count"), 0)

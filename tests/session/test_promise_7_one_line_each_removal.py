@@ -4,10 +4,13 @@
 # Promise 7: every removal leaves one log line and one event, with user,
 # session or run, UIDL, size and rule; never two.
 
+import datetime
 import json
 import re
 
 from policytest import PolicyTest
+from test_grace import HIDE
+from test_retention import RetentionTest
 from testcase import FORMATS, each, message, wait_for
 
 METRICS = ("metric pp_removed {\n"
@@ -17,6 +20,20 @@ METRICS = ("metric pp_removed {\n"
 LINE = re.compile(r"Removed: user=(?P<user>\S+) (?P<by>\w+)=(?P<id>\S+) "
                   r"uidl=(?P<uidl>\S+) uid=\d+ size=(?P<size>\d+) "
                   r"rule=(?P<rule>\S+) ")
+
+
+# each event as a line of JSON, behind the metric's name
+EXPORT = {
+    "2.3": "event_exporter removed {\n  format = json\n"
+           "  format_args = time-unix\n  transport = log\n}\n",
+    "2.4": "event_exporter removed {\n  format = json\n"
+           "  time_format = unix\n  driver = log\n}\n",
+}
+EXPORT = {line: text + HIDE + "metric removed {\n"
+          "  filter = event=pop3_policy_message_removed\n"
+          "  exporter = removed\n}\n" for line, text in EXPORT.items()}
+EXPORTED = re.compile(r"stats: Info: .*?(\{.*pop3_policy_message_removed.*\})$",
+                      re.MULTILINE)
 
 
 class OneLineEachRemoval(PolicyTest):
@@ -96,3 +113,60 @@ class OneLineEachRemoval(PolicyTest):
         wait_for(lambda: self.events(server, "pp_finished") == 2,
                  "both sessions' events")
         self.assertEqual(self.events(server), 0)
+
+
+class EventSaysTheSame(RetentionTest):
+    @staticmethod
+    def as_event(line):
+        """What an event must have beside a line's fields."""
+        line = dict(line)
+        by = "session" if "session" in line else "run"
+        fields = {"removed_by": by, "removed_by_id": line.pop(by)}
+        for name, value in line.items():
+            if name in ("uid", "size"):
+                fields[name] = int(value)
+            elif name in ("first_seen", "retrieved", "deleted"):
+                if value != "-":
+                    fields[name] = int(datetime.datetime.fromisoformat(
+                        value.replace("Z", "+00:00")).timestamp())
+            else:
+                fields[name] = value
+        return fields
+
+    def exported(self, server, mark, count):
+        """The fields of COUNT events: another process has to tell them."""
+        found = wait_for(
+            lambda: (lambda texts: texts if len(texts) >= count else None)(
+                EXPORTED.findall(server.log(mark))), "%d events" % count)
+        return [json.loads(text)["fields"] for text in found]
+
+    @each(by=("session", "run"))
+    def test_all_fields_of_the_line(self, by):
+        server = self.policy(config=EXPORT, settings={
+            "pop3_policy_removal": "yes",
+            "pop3_policy_keep_retrieved": "14 days",
+            "pop3_policy_keep_unretrieved": "13 days",
+            "pop3_policy_keep_deleted": "12 days"})
+        self.fill(server, 6)
+        self.session(server)
+        # first seen and retrieved are another time
+        self.move(server, "+1d")
+        self.session(server, retr=(1, 2, 3), dele=(3, 4))
+        mark = self.move(server, "+20d")
+        if by == "run":
+            text = self.run_now(server, "-u", "alice").stderr
+        else:
+            self.session(server)
+            text = self.log_of_sessions(server, mark)
+        lines = self.removals(text)
+        self.assertEqual([line["rule"] for line in lines],
+                         ["keep_retrieved"] * 2 + ["keep_deleted"] * 2 +
+                         ["keep_unretrieved"] * 2)
+        events = self.exported(server, mark, len(lines))
+        self.assertEqual(len(events), len(lines))
+        for line, event in zip(lines, events):
+            expected = self.as_event(line)
+            times = {"first_seen", "retrieved", "deleted"}
+            self.assertEqual(set(event) & times, set(expected) & times)
+            self.assertEqual({name: event.get(name) for name in expected},
+                             expected)
