@@ -8,6 +8,7 @@
 #include "mail-index.h"
 #include "mail-storage-private.h"
 #include "master-service.h"
+#include "ostream.h"
 #include "pop3-policy-book.h"
 #include "pop3-policy-event.h"
 #include "pop3-policy-header.h"
@@ -412,6 +413,8 @@ void pop3_policy_close(struct pop3_policy_session *session)
 
 	if (!session->accepted)
 		return;
+	session->counters.value[PP_OUT_BYTES] = session->output->offset -
+		o_stream_get_buffer_used_size(session->output);
 	pop3_policy_grace_close(session);
 	deadline = pop3_policy_deadline_in(session->set->dict_timeout_msecs);
 	i_zero(&ctx);

@@ -29,8 +29,9 @@ static void session_note_end(struct pop3_policy_session *session)
 	values[PP_FIRST_SESSION] = ioloop_time;
 	values[PP_LAST_SESSION] = ioloop_time;
 	values[PP_IN_BYTES] = client->input->v_offset;
-	values[PP_OUT_BYTES] = client->output->offset -
-		o_stream_get_buffer_used_size(client->output);
+	/* closing it may still write something */
+	session->output = client->output;
+	o_stream_ref(session->output);
 	if (client->delete_success)
 		values[PP_DELE_COUNT] = client->deleted_count;
 	else
@@ -106,6 +107,7 @@ void pop3_policy_session_unref(struct pop3_policy_session **_session)
 	pp_runs_free(session->deleted);
 	array_free(&session->fetched);
 	event_unref(&session->event);
+	o_stream_unref(&session->output);
 	i_free(session->lookup_value);
 	i_free(session->lookup_error);
 	i_free(session->id);

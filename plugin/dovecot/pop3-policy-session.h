@@ -96,6 +96,8 @@ struct pop3_policy_session {
 	uint32_t highest_uid, messages;
 
 	struct pop3_policy_gate *gate;
+	/* the client's, once that is about to be taken apart */
+	struct ostream *output;
 
 	/* facts */
 	struct pop3_policy_transfer transfer;

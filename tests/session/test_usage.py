@@ -8,6 +8,7 @@ import base64
 import datetime
 import json
 import math
+import signal
 import threading
 import time
 
@@ -390,6 +391,28 @@ class Exact(UsageTest):
         self.assertEqual(counted["retr_count"], 1)
         self.assertEqual(counted["retr_bytes"], again.counts["retr_bytes"])
         self.assertNotIn("again_count", counted)
+
+    @each(command=("RETR 1", "TOP 1 99999999"), tls=(False, True))
+    def test_aborted_by_the_server(self, command, tls):
+        """What was written before reaches the client: so both know exactly
+        what was sent of it."""
+        server = self.dovecot(tls=tls)
+        server.deliver("alice", message(1, size=3 * 1000 * 1000), message(2))
+        client = Counting(server, "alice", rcvbuf=2048, tls=tls)
+        client.retr(2)
+        client.top(2, 0)
+        client.send(command)
+        wait_stuck(client.client.sock)
+        server.kill("pop3", signal.SIGTERM)
+        size = len(client.client.read_all())
+        client.client.close()
+        kind = command.split()[0].lower()
+        for name, number in (("sessions_aborted", 1), ("out_bytes", size),
+                             (kind + "_aborted_count", 1),
+                             (kind + "_aborted_bytes", size)):
+            client.add(name, number)
+        self.assertIn(size, range(1000, 3 * 1000 * 1000))
+        self.assert_counted(server, "alice", client.counts)
 
     def test_times(self):
         server = self.dovecot()
