@@ -120,8 +120,9 @@ struct pp_recovery {
    of reach. Otherwise what is recognised keeps its UIDL and its times, and all
    else gets a rule with a validity never used before, UIDs between messages
    too. The mark becomes the highest UID there is; the generation goes up by
-   one; the ledger has to be written anew (ledger_* are 0) and removal looks
-   again (due is 0).
+   one; the ledger has to be written anew (ledger_* are 0), of MESSAGES, which
+   get the header hashes that LEDGER has of them, and removal looks again (due
+   is 0).
 
    What is recognised is listed in the order that it had, all else behind it
    where that is not the order of UIDs.
@@ -132,7 +133,7 @@ struct pp_recovery {
    (`host`): neither facts (all are new) nor UIDLs are kept, and
    state->host_first is 1. LEDGER may be NULL. */
 void pp_recover(const struct pp_state *old, const GArray *ledger,
-		const GArray *messages, const struct pp_mailbox_now *mailbox,
+		GArray *messages, const struct pp_mailbox_now *mailbox,
 		guint64 now, gboolean pinned, struct pp_recovery *recovery_r);
 
 /* TRUE if the guard has to act: in another mailbox than the state knows at

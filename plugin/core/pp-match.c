@@ -312,6 +312,15 @@ guint32 pp_match_old_uid(const struct pp_match *match, guint index)
 	return found != PP_MATCH_NONE ? old_at(match, found)->uid : 0;
 }
 
+guint64 pp_match_header(const struct pp_match *match, guint index)
+{
+	guint64 header = identity_at(match->messages, index)->header;
+	guint found = match->found[index];
+
+	return header == 0 && found != PP_MATCH_NONE ?
+		old_at(match, found)->header : header;
+}
+
 void pp_match_clear(struct pp_match *match)
 {
 	g_array_unref(match->old);

@@ -33,6 +33,10 @@ void pp_match_clear(struct pp_match *match);
 guint32 pp_match_uid(const struct pp_match *match, guint index);
 guint32 pp_match_old_uid(const struct pp_match *match, guint index);
 
+/* The header hash that is known of message INDEX, or of what it is recognised
+   as; 0: of neither. */
+guint64 pp_match_header(const struct pp_match *match, guint index);
+
 /* TRUE if UIDs of MAILBOX mean what they meant in OLD, as far as can be seen
    without the ledger. */
 gboolean pp_match_is_same_place(const struct pp_state *old,

@@ -270,6 +270,16 @@ static gboolean is_older_copy(const struct pp_state *old,
 		recovery->lost > 0;
 }
 
+/* Most are recognised without a look at their headers: what is known of those
+   goes into the new ledger, or the next recovery would miss it. */
+static void keep_headers(GArray *messages, const struct pp_match *match)
+{
+	for (guint i = 0; i < messages->len; i++) {
+		g_array_index(messages, struct pp_identity, i).header =
+			pp_match_header(match, i);
+	}
+}
+
 /* With `host` all was, and is, shown as the host says. */
 static void reset_map(struct pp_state *state)
 {
@@ -279,7 +289,7 @@ static void reset_map(struct pp_state *state)
 }
 
 void pp_recover(const struct pp_state *old, const GArray *ledger,
-		const GArray *messages, const struct pp_mailbox_now *mailbox,
+		GArray *messages, const struct pp_mailbox_now *mailbox,
 		guint64 now, gboolean pinned, struct pp_recovery *recovery_r)
 {
 	struct pp_state *state = pp_state_copy(old);
@@ -309,6 +319,7 @@ void pp_recover(const struct pp_state *old, const GArray *ledger,
 		build_facts(state, old, &match, pinned,
 			    recovery_r->older_copy, now);
 		build_rest(state, messages, now);
+		keep_headers(messages, &match);
 	}
 	pp_match_clear(&match);
 }

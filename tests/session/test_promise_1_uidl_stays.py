@@ -209,6 +209,20 @@ class UidlStays(SessionTest):
         self.assertEqual(self.session(server), before)
 
     @each(format=FORMATS)
+    def test_copied_by_imap_after_a_recovery(self, format):
+        """What is known of headers goes through recoveries without them."""
+        server = self.dovecot(format=format)
+        mails = texts(1, 6)
+        server.deliver("alice", *mails)
+        before = self.session(server, retrieve=range(1, 7))
+        for _ in range(2):
+            server.remove_indexes("alice")
+            self.assertEqual(self.session(server, retrieve=(1,)), before)
+        shutil.rmtree(server.mail_dir("alice"))
+        server.deliver("alice", *mails)
+        self.assertEqual(self.session(server), before)
+
+    @each(format=FORMATS)
     def test_mail_that_another_client_deletes_changes_nothing(self, format):
         server = self.dovecot(format=format)
         server.deliver("alice", *texts(1, 8))

@@ -30,7 +30,8 @@ class RandomHistory(SessionTest):
     STEPS_TO_TAKE = (["deliver"] * 4 + ["copy"] * 2 + ["expunge"] * 2 +
                      ["dele"] * 2 + ["lose_indexes"] * 3 + ["bump"] * 2 +
                      ["back_up"] * 2 + ["restore"] * 2 + ["resync"] +
-                     ["edit_format"] + ["kill"])
+                     ["edit_format"] + ["kill"] + ["copy_by_append"] +
+                     ["lose_uidlist"])
 
     @each(format=FORMATS)
     def test_promises_hold_after_every_step(self, format):
@@ -174,6 +175,27 @@ class RandomHistory(SessionTest):
     def resync(self):
         self.server.doveadm("force-resync", "-u", "alice", "INBOX",
                             check=True)
+        self.look()
+
+    def lose_uidlist(self):
+        """The index stays: UIDs go on, UIDVALIDITY may be the same."""
+        if self.server.format != "maildir":
+            self.lose_indexes()
+            return
+        os.unlink(self.server.mail_dir("alice") + "/dovecot-uidlist")
+        if self.random.random() < 0.5:
+            self.server.deliver("alice", *self.new_mail())
+        self.look()
+
+    def copy_by_append(self):
+        """All of it, in the order of UIDs, into a mailbox that is new."""
+        client = self.server.imap("alice")
+        client.select()
+        texts = [part[1] for part in client.fetch("1:*", "RFC822")[1]
+                 if isinstance(part, tuple)]
+        client.logout()
+        shutil.rmtree(self.server.mail_dir("alice"))
+        self.server.deliver("alice", *texts)
         self.look()
 
     def back_up(self):

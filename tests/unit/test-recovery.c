@@ -417,6 +417,28 @@ static void test_shown(void)
 	pp_state_free(old);
 }
 
+/* What is recognised by its id keeps the header hash that is known. */
+static void test_headers_go_on(void)
+{
+	struct pp_state *old = make_state(3);
+	g_autoptr(GArray) ledger = parse_messages("1:11//21 2:12//22 3:13//0");
+	g_autoptr(GArray) messages =
+		parse_messages("1:12//0 2:13//0 3:11//31 4:14//0");
+	static const guint64 expected[] = { 22, 0, 31, 0 };
+	struct pp_mailbox_now mailbox = {
+		.id = { GUID, 2000 }, .uidnext = 5, .messages = 4
+	};
+	struct pp_recovery recovery;
+
+	pp_recover(old, ledger, messages, &mailbox, NOW, TRUE, &recovery);
+	for (guint i = 0; i < messages->len; i++) {
+		g_assert_cmpuint(g_array_index(messages, struct pp_identity,
+					       i).header, ==, expected[i]);
+	}
+	pp_state_free(recovery.state);
+	pp_state_free(old);
+}
+
 /* Between two rules that look like one there may be UIDLs of other messages:
    here 2.1000, which old UID 4 has. */
 static void test_gap_between_rules(void)
@@ -497,6 +519,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/recovery/recover", test_recover);
 	g_test_add_func("/recovery/shown", test_shown);
+	g_test_add_func("/recovery/headers-go-on", test_headers_go_on);
 	g_test_add_func("/recovery/gap-between-rules",
 			test_gap_between_rules);
 	g_test_add_func("/recovery/clock", test_clock);
