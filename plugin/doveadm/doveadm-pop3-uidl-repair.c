@@ -185,6 +185,8 @@ static int repair_change(struct pop3_policy_change *change, void *context,
 	run->deadline = doveadm_pop3_deadline(run->drop.md);
 	if (ret <= 0 || run->dry_run)
 		return ret < 0 ? -1 : 0;
+	if (pop3_policy_recover_book_with(&run->recover, change, error_r) < 0)
+		return -1;
 	change->state_changed = TRUE;
 	run->generation = (*change->state)->generation;
 	return 1;
@@ -251,7 +253,7 @@ static int repair_store(struct repair_run *run, const char **error_r)
 		return -1;
 	if (run->recover.identities == NULL || run->dry_run)
 		return 0;
-	/* the ledger follows */
+	/* a large ledger follows */
 	run->deadline = doveadm_pop3_deadline(md);
 	if (pop3_policy_maildrop_change(md, &run->deadline, TRUE, FALSE,
 					repair_book, run, error_r) < 0) {

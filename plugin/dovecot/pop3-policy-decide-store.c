@@ -222,6 +222,8 @@ decide_recover(struct pop3_policy_decide *ctx,
 	}
 	pp_state_free(*change->state);
 	*change->state = recovery.state;
+	if (pop3_policy_recover_book_with(&ctx->recover, change, error_r) < 0)
+		return -1;
 	return recovery.unchanged ? 0 : 1;
 }
 
@@ -300,8 +302,8 @@ int pop3_policy_decide_store(struct pop3_policy_decide *ctx,
 		pp_state_free(session->state);
 		session->state = ctx->result;
 		session->pinned = pop3_policy_session_pins(session);
-		/* the ledger follows; where that fails it is caught up at
-		   close */
+		/* a large ledger follows; where that fails it is caught up
+		   at close */
 		if (ctx->recover.identities != NULL) {
 			(void)pop3_policy_maildrop_change(session->md,
 				ctx->deadline, TRUE, FALSE, book_change, ctx,

@@ -8,6 +8,9 @@
 #include "pop3-policy-mailbox.h"
 #include "pop3-policy-recover.h"
 
+/* The ledger of so many messages is stored with what was recovered. */
+#define RECOVER_BOOK_WITH_MESSAGES 5000
+
 static bool ledger_has_headers(const GArray *ledger)
 {
 	guint i;
@@ -106,6 +109,22 @@ int pop3_policy_recover_book(struct pop3_policy_recover *recover,
 		return -1;
 	change->state_changed = TRUE;
 	return 1;
+}
+
+int pop3_policy_recover_book_with(struct pop3_policy_recover *recover,
+				  struct pop3_policy_change *change,
+				  const char **error_r)
+{
+	if (recover->identities == NULL ||
+	    recover->identities->len > RECOVER_BOOK_WITH_MESSAGES ||
+	    pop3_policy_store_has_ledger_dict(recover->md->store))
+		return 0;
+	if (pop3_policy_recover_book(recover, change,
+				     (*change->state)->generation,
+				     error_r) < 0)
+		return -1;
+	pop3_policy_recover_clear(recover);
+	return 0;
 }
 
 void pop3_policy_recover_clear(struct pop3_policy_recover *recover)

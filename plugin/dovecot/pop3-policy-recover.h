@@ -46,6 +46,13 @@ void pop3_policy_recover_log(const struct pop3_policy_recover *recover,
 			     struct event *event, const struct pp_state *old,
 			     const struct pp_mailbox_now *mailbox,
 			     const struct pp_recovery *recovery);
+/* Writes the ledger of CHANGE's state, which has just been recovered, where it
+   is small and goes to the same dict: a process that is killed in between would
+   leave a state without one. Then the identities are forgotten. 0, or -1 and
+   *error_r. */
+int pop3_policy_recover_book_with(struct pop3_policy_recover *recover,
+				  struct pop3_policy_change *change,
+				  const char **error_r);
 /* Writes the ledger of CHANGE's state anew, of the identities that were
    collected. Called in a change of its own, once the state is stored. Returns
    1 to commit, 0 where nothing was collected or the state is not of

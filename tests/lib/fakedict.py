@@ -13,7 +13,8 @@
 
 rule says what happens to an operation (LOOKUP or COMMIT) of a user on keys
 (without "priv/pop3-policy/"): ANSWER, FAIL, SILENT (it never answers), HANG_UP,
-or LOSE (a commit that is applied, and then the connection breaks)."""
+or for a commit that is applied LOSE (then the connection breaks) or SWALLOW
+(it is never answered)."""
 
 import os
 import shutil
@@ -24,8 +25,8 @@ import threading
 from dovecot import wait_for
 
 LOOKUP, COMMIT = "lookup", "commit"
-ANSWER, FAIL, SILENT, HANG_UP, LOSE = "answer", "fail", "silent", "hang up", \
-    "lose"
+ANSWER, FAIL, SILENT, HANG_UP, LOSE, SWALLOW = \
+    "answer", "fail", "silent", "hang up", "lose", "swallow"
 PREFIX = "priv/pop3-policy/"
 UNESCAPE = {"0": "\0", "1": "\1", "t": "\t", "r": "\r", "n": "\n"}
 
@@ -89,15 +90,15 @@ class _Connection:
 
     def commit(self, number, user, changes):
         action = self.fake.decide(COMMIT, user, list(changes))
-        if action in (ANSWER, LOSE):
+        if action in (ANSWER, LOSE, SWALLOW):
             for key, value in changes.items():
                 key = key.replace(PREFIX, "", 1)
                 if value is None:
                     self.fake.values.pop((user, key), None)
                 else:
                     self.fake.values[user, key] = value
-        if action in (SILENT, HANG_UP, LOSE):
-            return action == SILENT
+        if action in (SILENT, HANG_UP, LOSE, SWALLOW):
+            return action in (SILENT, SWALLOW)
         if action == FAIL:
             return self.reply("F%s\ttold to fail" % number)
         return self.reply("O" + number)
