@@ -334,18 +334,32 @@ class SilentDict(PolicyTest):
             self.assertIn(b"+OK Logged in.\r\n+OK 3 ", client.read_all())
             client.close()
 
-    def test_client_that_leaves_meanwhile(self):
+    @each(leave=("abort", "close"))
+    def test_client_that_leaves_meanwhile(self, leave):
         server, fake = self.faked(settings=LONG)
+        before = self.session(server)
+        self.make_exceptions(server)
+        stored = dict(fake.values)
+        fake.seen.clear()
         fake.rule = lambda operation, user, keys: SILENT
-        for number, leave in enumerate(("abort", "close")):
-            client = server.connect()
-            client.send(b"USER alice\r\nPASS secret\r\nDELE 1\r\nQUIT\r\n")
-            fake.wait_seen(LOOKUP, count=number + 1)
-            getattr(client, leave)()
-        # nobody can see that while the state is awaited: told, it ends
+        mark = server.log_mark()
+        client = server.connect()
+        client.send(b"USER alice\r\nPASS secret\r\nDELE 1\r\nQUIT\r\n")
+        fake.wait_seen(LOOKUP)
+        getattr(client, leave)()
+        # nobody can see that while the state is awaited
+        self.assertEqual(len(server.processes("pop3")), 1)
+        # told, it ends: refused, and none of its commands was read
         fake.rule = lambda operation, user, keys: ANSWER
         fake.hang_up()
-        server.wait_no_process("pop3")
+        self.ended(server, mark)
+        errors = plugin_errors(server, mark)
+        self.assertEqual(len(errors), 1, errors)
+        self.assertIn("Login refused", errors[0])
+        self.assertRegex(server.log(mark), r"Disconnected: .* del=0/")
+        self.assertEqual({what for what, _, _ in fake.seen}, {LOOKUP})
+        self.assertEqual(fake.values, stored)
+        self.assertEqual(self.session(server), before)
 
     def test_client_does_not_wait_for_the_close(self):
         server, fake = self.faked(settings=LONG)

@@ -305,8 +305,9 @@ class HostileClients(GateTest):
         for seed in range(5):
             rng = random.Random(seed)
             data = bytes(rng.randrange(256) for _ in range(20000))
-            # 2.3 itself panics at a command with one of these in it
-            data = data.replace(b":", b";").replace(b" ", b"_")
+            if twins.host.line == "2.3":
+                # which panics itself at a command with one of these in it
+                data = data.replace(b":", b";").replace(b" ", b"_")
             with self.subTest(seed=seed):
                 twins.same([data])
                 twins.same([data.replace(b"\n", b"\0")])

@@ -4,6 +4,8 @@
 # pop3_policy_uidl = guid: new mail's UIDL is its GUID's, and from then on
 # explicit. What was there before stays what it was.
 
+import os
+
 from history import ALL, History
 from testcase import FORMATS, SessionTest, each, message
 
@@ -71,3 +73,30 @@ class ByGuid(SessionTest):
         result = server.doveadm("-f", "tab", "fetch", "-u", "alice",
                                 "pop3.uidl", "mailbox", "INBOX", check=True)
         self.assertEqual(result.stdout.split()[1:], history.uidls())
+
+    def test_file_name_that_is_no_legal_uidl(self):
+        """It is the GUID of a maildir's message; 70 characters are all that a
+        UIDL may have."""
+        server, history = self.filled("maildir")
+        names = ["1700000001." + "y" * 59, "1700000002." + "y" * 60,
+                 "1700000003." + "y" * 90, "1700000004.caf\xe9"]
+        mark = server.log_mark()
+        for number, name in enumerate(names, 6):
+            path = os.fsencode(server.mail_dir("alice")) + b"/new/" + \
+                name.encode("latin-1")
+            with open(path, "wb") as file:
+                file.write(message(number))
+            os.chown(path, server.uid, server.uid)
+        history.look(stays=ALL)
+        self.assertEqual(len(history.last), 9)
+        self.assertEqual(set(history.uidls()) & set(names), {names[0]})
+        history.look(stays=ALL)
+        server.wait_log("Warning: pop3-policy: 3 messages would have had",
+                        after=mark)
+        self.assertEqual(server.log(mark).count("would have had"), 1)
+        for number in (11, 12):
+            # what replaced them is nobody else's
+            server.deliver("alice", message(number))
+            history.look(stays=ALL)
+            server.remove_indexes("alice")
+            history.look(stays=ALL)

@@ -164,12 +164,26 @@ class Dsync(RecoveryTest):
         for number in (5, 8):
             server.deliver("alice", *messages(number, number + 1))
             history.look(stays=ALL)
+            validity, uids = self.numbers(server)
             self.save_into_copy(server, other, message(number + 2))
             self.dsync(server, "sync", other)
+            # it did renumber what was there
+            now, after = self.numbers(server)
+            self.assertEqual(now, validity)
+            self.assertFalse(set(uids) <= set(after), "UIDs stayed")
             self.assertEqual(len(history.look(stays=ALL)), number + 2)
         # and the other side knows them by the same UIDLs
         self.swap_in(server, other)
         history.look(stays=ALL)
+
+    def numbers(self, server):
+        """UIDVALIDITY and UIDs."""
+        client = server.imap("alice")
+        client.select()
+        (validity,) = client.response("UIDVALIDITY")[1]
+        (uids,) = client.uid("SEARCH", "ALL")[1]
+        client.logout()
+        return validity, uids.split()
 
     def save_into_copy(self, server, format, text):
         options = ["-o", "mail_location=" + self.copy_of(server, format)] \
