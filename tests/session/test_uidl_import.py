@@ -61,6 +61,28 @@ class UidlToolsTest(SessionTest):
         return {name: int(value) for name, value in row.items()
                 if int(value) > 0}
 
+    def again(self, server, path, *options, matched, **others):
+        """What was stored once is not stored again, by force neither, and
+        nothing that is shown changes."""
+        before = self.session(server)
+        state = server.dict_get("alice", "state")
+        for force in ((), ("--force",)):
+            self.assertEqual(
+                self.counts(server, *options, *force, *path),
+                {"matched": matched, "unchanged": matched, **others})
+        self.assertEqual(server.dict_get("alice", "state"), state)
+        self.assertEqual(self.uidl(server, "verify", *path, *[
+            option for option in options if option != "--by-order"]), [])
+        self.assertEqual(self.session(server), before)
+        # neither once the host knows them by other numbers
+        self.assertEqual(len(set(before.values())), len(before))
+        server.remove_indexes("alice")
+        self.assertEqual(self.session(server), before)
+        self.assertEqual(
+            self.counts(server, *options, *path),
+            {"matched": matched, "unchanged": matched, **others})
+        self.assertEqual(self.session(server), before)
+
     def filled(self, *mails, **options):
         server = self.dovecot(**options)
         server.deliver("alice", *mails)
@@ -260,6 +282,7 @@ class Sources(UidlToolsTest):
                          {"matched": 3, "stored": 3})
         self.assertEqual(self.session(server), {
             number: "UID%d-1234567890" % number for number in (1, 2, 3)})
+        self.again(server, [path], matched=3)
 
     def test_courier_in_each_home(self):
         server = self.filled(*texts(1, 1))
@@ -305,6 +328,7 @@ class Sources(UidlToolsTest):
         uidlist = old.mail_dir("alice") + "/dovecot-uidlist"
         self.assertEqual(self.counts(server, uidlist)["matched"], 3)
         self.assertEqual(self.session(server), before)
+        self.again(server, [uidlist], matched=3)
 
     def carrying(self):
         return [message(n, size=n * 100, headers="X-UIDL: old-%d  \n" % n)
@@ -321,6 +345,7 @@ class Sources(UidlToolsTest):
                           "left": 1})
         self.assertEqual(list(self.session(server).values())[:3],
                          ["old-1", "old-2", "old-3"])
+        self.again(server, [path], matched=3, without_uidl=1, left=1)
 
     def test_maildir_with_x_uidl(self):
         old = self.filled(*self.carrying(), plugin=False)
@@ -330,6 +355,8 @@ class Sources(UidlToolsTest):
                           "left": 1})
         self.assertEqual(list(self.session(server).values())[:3],
                          ["old-1", "old-2", "old-3"])
+        self.again(server, [old.mail_dir("alice")], matched=3, without_uidl=1,
+                   left=1)
 
     def test_listing(self):
         server = self.filled(*texts(1, 3))
@@ -339,6 +366,7 @@ class Sources(UidlToolsTest):
         self.assertEqual(self.counts(server, "--by-order", path),
                          {"matched": 3, "stored": 3})
         self.assertEqual(self.session(server), {1: "a", 2: "b", 3: "c"})
+        self.again(server, [path], "--by-order", matched=3)
 
     def answers(self, server, *commands):
         """What a server says to commands, as a listing; its UIDLs."""
@@ -401,6 +429,7 @@ class Sources(UidlToolsTest):
         self.assertEqual(self.uidl(server, "verify", path), [])
         self.assertEqual(list(self.session(server).values()),
                          list(reversed(before.values())))
+        self.again(server, [path], matched=3)
 
     def test_from_an_mbox(self):
         server = self.dovecot(config=self.other_namespace("mbox", "~/old"))
@@ -420,6 +449,8 @@ class Sources(UidlToolsTest):
                          [])
         self.assertEqual(list(self.session(server).values())[:3],
                          ["old-1", "old-2", "old-3"])
+        self.again(server, [], "--from", "Old/inbox", matched=3,
+                   without_uidl=1, left=1)
 
     def test_from_a_live_server(self):
         mails = [message(n, size=n // 2 * 500) for n in range(1, 7)]
@@ -450,6 +481,15 @@ class Sources(UidlToolsTest):
         self.assertEqual(run("verify").strip(), "[]")
         self.assertEqual(list(self.session(server).values()),
                          list(reversed(before.values())))
+        # and again, also once all UIDs are others
+        for _ in range(2):
+            state = server.dict_get("alice", "state")
+            (row,) = json.loads(run("import"))
+            self.assertEqual((row["matched"], row["unchanged"]), (6, 6))
+            self.assertEqual(server.dict_get("alice", "state"), state)
+            server.remove_indexes("alice")
+            self.assertEqual(list(self.session(server).values()),
+                             list(reversed(before.values())))
 
 
 class Verify(UidlToolsTest):
