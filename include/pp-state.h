@@ -95,8 +95,8 @@ void pp_state_use_validity(struct pp_state *state, guint32 validity);
    never used before. Returns that validity. */
 guint32 pp_state_open_rule(struct pp_state *state, guint32 first,
 			   guint32 uidvalidity);
-/* All times that STATE has are NOW: mail was brought back, since it was
-   missed. */
+/* All times that STATE has are NOW, but for those in the future: mail was
+   brought back, since it was missed. */
 void pp_state_restart_times(struct pp_state *state, guint64 now);
 /* What was stored after STATE is lost: the validities up to VALIDITY, which it
    may have used, are not used again. */

@@ -18,12 +18,14 @@ gboolean pp_mailbox_changed(const struct pp_state *state,
 		mailbox->above_mark > 0;
 }
 
-/* Every UIDL of this mailbox is known without the state. */
+/* Every UIDL of this mailbox is known without the state. Not so in an older
+   copy, where UIDs that were shown in an outage are to be given again. */
 static gboolean witness_is_plain(const struct pp_witness *witness,
 				 const struct pp_mailbox_now *mailbox)
 {
 	return witness->status == PP_WITNESS_THERE && witness->plain &&
-		witness->uidvalidity == mailbox->id.uidvalidity;
+		witness->uidvalidity == mailbox->id.uidvalidity &&
+		witness->shown < mailbox->uidnext;
 }
 
 /* The witness is written after a commit: where it is ahead, what the dict has

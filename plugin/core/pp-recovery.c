@@ -163,7 +163,8 @@ static void span_store(struct span *span, struct pp_runs **runs)
 	*runs = span->runs;
 }
 
-/* The time of an old UID (0: none known), or NOW where times restart. */
+/* The time of an old UID (0: none known), or NOW where times restart and it is
+   not in the future. */
 static guint64 kept_time(const struct pp_runs *runs, guint32 old_uid,
 			 gboolean restart, guint64 now)
 {
@@ -171,7 +172,7 @@ static guint64 kept_time(const struct pp_runs *runs, guint32 old_uid,
 
 	if (old_uid == 0 || !pp_runs_get(runs, old_uid, &time))
 		return 0;
-	return restart ? now : time;
+	return restart ? MAX(time, now) : time;
 }
 
 static void build_facts(struct pp_state *state, const struct pp_state *old,

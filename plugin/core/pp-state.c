@@ -85,7 +85,9 @@ static void restart_times(struct pp_runs **runs, guint64 now)
 	for (guint i = 0; i < pp_runs_count(*runs); i++) {
 		const struct pp_run *run = pp_runs_at(*runs, i);
 
-		pp_runs_set(restarted, run->first, run->last, now);
+		/* a doubled grace lies in the future */
+		pp_runs_set(restarted, run->first, run->last,
+			    MAX(run->time, now));
 	}
 	pp_runs_free(*runs);
 	*runs = restarted;

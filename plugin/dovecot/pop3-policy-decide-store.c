@@ -198,6 +198,9 @@ decide_recover(struct pop3_policy_decide *ctx,
 		return -1;
 	if (!pp_mailbox_changed(*change->state, &ctx->now))
 		return 0;
+	/* what is new gets one that no state that was lost used */
+	if (ctx->lost_validity != 0)
+		pp_state_use_validity(*change->state, ctx->lost_validity);
 	if (pop3_policy_recover_match(&ctx->recover, *change->state, &ctx->now,
 				      &recovery, error_r) < 0)
 		return -1;

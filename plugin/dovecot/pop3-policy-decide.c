@@ -55,6 +55,8 @@ decide_plain(struct pop3_policy_session *session,
 static const char *decide_first_sight(struct pop3_policy_decide *ctx)
 {
 	struct pop3_policy_session *session = ctx->session;
+	bool lost = ctx->lost_validity != 0 &&
+		pop3_policy_session_pins(session);
 	const char *error;
 
 	if (pop3_policy_decide_store(ctx, &error) == 0) {
@@ -68,6 +70,13 @@ static const char *decide_first_sight(struct pop3_policy_decide *ctx)
 	}
 	if (ctx->action == PP_LOGIN_ANEW)
 		return decide_plain(session, &ctx->now, "commit", error);
+	if (lost) {
+		/* the host's own are not what was shown */
+		return decide_refuse(session, "commit", t_strdup_printf(
+			"The dict had lost the state of this maildrop, and a "
+			"new one could not be stored: %s (tried again at the "
+			"next login)", error));
+	}
 	return decide_off(session, "commit", error);
 }
 
@@ -203,7 +212,9 @@ decide_repeats(struct pop3_policy_decide *ctx, const struct pp_state *state,
 {
 	struct pop3_policy_session *session = ctx->session;
 
-	if (ctx->action != PP_LOGIN_SERVE ||
+	/* that may only look like mail that was expunged, too */
+	if ((ctx->action != PP_LOGIN_SERVE &&
+	     ctx->action != PP_LOGIN_RECOVER) ||
 	    !pop3_policy_session_pins(session) ||
 	    !pp_login_repeats(state, witness, &ctx->now))
 		return;

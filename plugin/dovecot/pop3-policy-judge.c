@@ -7,6 +7,7 @@
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
 #include "mail-user.h"
+#include "pop3-policy-files.h"
 #include "pop3-policy-judge.h"
 #include "pop3-policy-mailbox.h"
 
@@ -33,6 +34,18 @@ int pop3_policy_judge_open(struct mail_user *user, struct mailbox **box_r,
 	return ret;
 }
 
+/* TRUE if STATE is not about what is there: the next login sees to it. */
+static bool judge_is_changed(struct pop3_policy_maildrop *md,
+			     const struct pp_state *state,
+			     const struct pp_mailbox_now *mailbox)
+{
+	struct pp_witness witness;
+
+	pop3_policy_files_read_witness(md->files, &witness);
+	return pp_mailbox_changed(state, mailbox) ||
+		pp_login_repeats(state, &witness, mailbox);
+}
+
 int pop3_policy_judge(struct pop3_policy_maildrop *md, struct mailbox *box,
 		      struct mailbox_transaction_context *trans,
 		      const struct pp_state *state, uint64_t now,
@@ -45,7 +58,7 @@ int pop3_policy_judge(struct pop3_policy_maildrop *md, struct mailbox *box,
 
 	if (pop3_policy_mailbox_now(box, trans, state, &mailbox, error_r) < 0)
 		return -1;
-	if (pp_mailbox_changed(state, &mailbox))
+	if (judge_is_changed(md, state, &mailbox))
 		return 0;
 	messages = pop3_policy_mailbox_messages(box, trans,
 						md->set->policy.protect,

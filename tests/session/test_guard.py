@@ -225,6 +225,20 @@ class Guard(PolicyTest):
             self.wait_events(server, logged=number, refused=0)
             self.assertEqual(self.session(server), now)
 
+    @each(format=FORMATS)
+    def test_lost_state_that_cannot_be_made_anew(self, format):
+        """The host's own UIDLs are not what was shown."""
+        server, _ = self.filled(format, settings=LOG)
+        self.make_exceptions(server)
+        os.unlink(server.dict_file("alice"))
+        os.chmod(server.path("dict"), 0o555)
+        mark = server.log_mark()
+        self.assert_refused(server)
+        server.wait_log("Login refused: The dict had lost the state",
+                        after=mark)
+        os.chmod(server.path("dict"), 0o777)
+        self.assertEqual(len(self.session(server)), 6)
+
     def test_lost_state_takes_no_x_uidl(self):
         """Mail may have come whose sender chose another one's UIDL."""
         server, before = self.filled("maildir", settings=LOG)

@@ -254,13 +254,16 @@ class OlderCopy(RecoveryTest):
         server.remove_indexes("alice")
         history.look(stays=ALL)
 
-    @each(format=FORMATS)
-    def test_brought_back_after_an_outage(self, format):
-        """UIDs that were shown, and could not be stored, are given again."""
-        server = self.dovecot(format=format, faketime=True)
+    @each(format=FORMATS, expunged=(False, True))
+    def test_brought_back_after_an_outage(self, format, expunged):
+        """UIDs that were shown, and could not be stored, are given again.
+        Where mail is expunged, too, it looks as if that were all."""
+        server = self.dovecot(format=format, faketime=True, settings={
+            "pop3_policy_removal": "yes",
+            "pop3_policy_keep_retrieved": "60d"})
         history = History(self, server)
         server.deliver("alice", *messages(1, 3))
-        copied = [uidl for _, uidl in history.look()]
+        copied, back = [uidl for _, uidl in history.look()], []
         backup = server.path("backup")
         shutil.copytree(server.home("alice"), backup)
         server.deliver("alice", *messages(4, 5))
@@ -269,8 +272,13 @@ class OlderCopy(RecoveryTest):
         os.chmod(server.path("dict"), 0o777)
         server.set_time("+3d")
         self.bring_back(server, backup, "of today")
+        if expunged:
+            server.doveadm("expunge", "-u", "alice", "mailbox", "INBOX", "uid",
+                           "1", check=True)
+            back.append(copied.pop(0))
         server.deliver("alice", message(6))
         mark = server.log_mark()
+        self.assert_run_waits(server)
         history.look(stays=copied, comes_back=copied)
         server.wait_log(r"Warning: .*The mailbox is an older copy: UIDs up to "
                         "5 ", after=mark)
@@ -282,9 +290,16 @@ class OlderCopy(RecoveryTest):
         server.deliver("alice", message(7))
         mark = server.log_mark()
         history.look(stays=ALL)
+        # an mdbox brings back what was expunged
         server.remove_indexes("alice")
-        history.look(stays=ALL)
+        history.look(stays=ALL, comes_back=back)
         self.assertNotIn("is an older copy", server.log(mark))
+
+    def assert_run_waits(self, server):
+        """The times that are known are not what was brought back's."""
+        ran = server.doveadm("pop3", "retention", "run", "--force", "-u",
+                             "alice", check=True)
+        self.assertIn("another mailbox", ran.stdout)
 
     def bring_back(self, server, backup, witness):
         name = "dovecot-pop3-policy"

@@ -6,6 +6,7 @@
 # message, none is shown twice, and what was stored stays.
 
 import os
+import re
 
 from history import ALL, History
 from test_recovery import SEPARATOR, RecoveryTest
@@ -141,6 +142,23 @@ class Saved(StorageTest):
 class XUidl(StorageTest):
     def carrying(self, number, uidl):
         return message(number, headers="X-UIDL: %s\n" % uidl)
+
+    @each(format=FORMATS)
+    def test_that_would_leave_no_validity(self, format):
+        server = self.dovecot(format=format, config=REUSE)
+        chosen = ["00000001ffffffff", "00000009fffffffe"]
+        server.deliver("alice", message(1), *map(self.carrying, (2, 3),
+                                                 chosen))
+        history = History(self, server)
+        history.look()
+        self.assertEqual(history.uidls()[1:], chosen)
+        for number in range(4, 7):
+            server.deliver("alice", message(number))
+            server.remove_indexes("alice")
+            history.look(stays=ALL)
+            high = re.search(r"\bhigh=(\d+)",
+                             server.dict_get("alice", "state"))
+            self.assertLess(int(high[1]), 0xff000000)
 
     def like(self, server, rule, uid):
         """What the host's rule yields for a UID."""

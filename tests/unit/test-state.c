@@ -298,6 +298,27 @@ static void test_merge(void)
 }
 
 /* An id that was not known is filled in. */
+static void test_restart_times(void)
+{
+	struct pp_mailbox_id id = { { 1 }, 7 };
+	struct pp_state *state = pp_state_new(&id, 1);
+	guint64 time;
+
+	pp_runs_set(state->first_seen, 1, 5, 100);
+	pp_runs_set(state->retrieved, 2, 3, 150);
+	/* a grace that was doubled */
+	pp_runs_set(state->deleted, 3, 3, 900);
+	pp_state_restart_times(state, 500);
+	g_assert_true(pp_runs_get(state->first_seen, 5, &time));
+	g_assert_cmpuint(time, ==, 500);
+	g_assert_true(pp_runs_get(state->retrieved, 2, &time));
+	g_assert_cmpuint(time, ==, 500);
+	g_assert_false(pp_runs_get(state->retrieved, 4, &time));
+	g_assert_true(pp_runs_get(state->deleted, 3, &time));
+	g_assert_cmpuint(time, ==, 900);
+	pp_state_free(state);
+}
+
 static void test_merge_unknown_id(void)
 {
 	static const struct pp_shown shown = { 9, 90 };
@@ -396,6 +417,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/state/shown", test_shown);
 	g_test_add_func("/state/merge", test_merge);
 	g_test_add_func("/state/merge-unknown-id", test_merge_unknown_id);
+	g_test_add_func("/state/restart-times", test_restart_times);
 	g_test_add_func("/state/prune", test_prune);
 	g_test_add_func("/state/prune-upto", test_prune_upto);
 	g_test_add_func("/state/prune-idle", test_prune_idle);
