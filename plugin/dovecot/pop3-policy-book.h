@@ -11,6 +11,10 @@
 
 struct mailbox;
 
+/* A ledger of up to so many messages, or UIDs, is stored with what a login
+   stores anyway: more, or another dict, is not worth a login. */
+#define POP3_POLICY_BOOK_WITH_LOGIN_MAX 5000
+
 /* Adds ENTRIES (sorted, all above state->ledger_upto) to the stored ledger of
    CHANGE's state and notes that it goes to UPTO. BOX tells which old entries
    are gone. 0, or -1 and *error_r. */

@@ -19,8 +19,6 @@
 /* Collecting the identities of a maildrop's first sight may take long: at UIDL
    this part of the deadline is spent on it, the rest is done at close. */
 #define STORE_NEW_COLLECT_DIVISOR 4
-/* Up to so many new UIDs are stored with what a login stores anyway. */
-#define STORE_NEW_WITH_LOGIN_UIDS 5000
 /* Header hashes are noted for this many of the messages that a session
    retrieved: each is a file that has to be opened again. */
 #define CLOSE_HEADERS_MAX 250
@@ -232,10 +230,9 @@ int pop3_policy_store_new_with(struct pop3_policy_session *session,
 	struct close_context ctx;
 	int ret;
 
-	/* a ledger that is much, or another dict, is not worth a login */
 	if (session->highest_uid <= (*change->state)->mark ||
 	    session->highest_uid - (*change->state)->mark >
-	    STORE_NEW_WITH_LOGIN_UIDS ||
+	    POP3_POLICY_BOOK_WITH_LOGIN_MAX ||
 	    pop3_policy_store_has_ledger_dict(session->md->store))
 		return 0;
 	store_new_init(&ctx, session, deadline, *change->state);

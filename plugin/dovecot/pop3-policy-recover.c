@@ -8,9 +8,6 @@
 #include "pop3-policy-mailbox.h"
 #include "pop3-policy-recover.h"
 
-/* The ledger of so many messages is stored with what was recovered. */
-#define RECOVER_BOOK_WITH_MESSAGES 5000
-
 static bool ledger_has_headers(const GArray *ledger)
 {
 	guint i;
@@ -116,7 +113,7 @@ int pop3_policy_recover_book_with(struct pop3_policy_recover *recover,
 				  const char **error_r)
 {
 	if (recover->identities == NULL ||
-	    recover->identities->len > RECOVER_BOOK_WITH_MESSAGES ||
+	    recover->identities->len > POP3_POLICY_BOOK_WITH_LOGIN_MAX ||
 	    pop3_policy_store_has_ledger_dict(recover->md->store))
 		return 0;
 	if (pop3_policy_recover_book(recover, change,

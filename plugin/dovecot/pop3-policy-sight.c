@@ -246,14 +246,14 @@ static void sight_set(struct sight *sight, const struct sight_entry *entry,
 	struct pp_uidl_seg seg;
 	char buf[PP_UIDL_MAX_LEN + 1];
 	guint32 uid, validity;
+	bool is_rule = pp_uidl_is_rule_shape(text, &uid, &validity);
 
+	if (is_rule && validity == sight->open_validity)
+		sight->open_taken = TRUE;
 	/* a rule with one of the last validities would use all up: that is a
-	   text, and no rule gets so far */
-	if (pp_uidl_is_rule_shape(text, &uid, &validity) &&
-	    validity <= PP_VALIDITY_FOREIGN_MAX) {
+	   text */
+	if (is_rule && validity <= PP_VALIDITY_FOREIGN_MAX) {
 		pp_state_use_validity(state, validity);
-		if (validity == sight->open_validity)
-			sight->open_taken = TRUE;
 		i_zero(&seg);
 		seg.first = seg.last = entry->uid;
 		seg.old_first = uid;
