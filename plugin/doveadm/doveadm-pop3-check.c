@@ -10,7 +10,7 @@
 #include "pop3-policy-advice.h"
 #include "pop3-policy-judge.h"
 #include "pop3-policy-mailbox.h"
-#include "doveadm-pop3.h"
+#include "doveadm-pop3-users.h"
 
 #include <sysexits.h>
 #include <time.h>
@@ -246,15 +246,15 @@ POP3_POLICY_DOVEADM_INIT(cmd_state_check_init)
 
 static struct doveadm_mail_cmd_context *cmd_state_check_alloc(void)
 {
-	struct doveadm_mail_cmd_context *ctx;
+	struct doveadm_pop3_users *all;
 
-	ctx = doveadm_mail_cmd_alloc(struct doveadm_mail_cmd_context);
-	ctx->v.run = cmd_state_check_run;
-	POP3_POLICY_DOVEADM_READS_USERS(ctx);
-	ctx->v.init = cmd_state_check_init;
-	POP3_POLICY_DOVEADM_TAKES_OPTIONS(ctx);
+	all = doveadm_mail_cmd_alloc(struct doveadm_pop3_users);
+	all->ctx.v.run = cmd_state_check_run;
+	all->ctx.v.init = cmd_state_check_init;
+	doveadm_pop3_users_init(all, NULL, NULL);
+	POP3_POLICY_DOVEADM_TAKES_OPTIONS(&all->ctx);
 	doveadm_print_init(DOVEADM_PRINT_TYPE_TABLE);
-	return ctx;
+	return &all->ctx;
 }
 
 struct doveadm_cmd_ver2 doveadm_cmd_pop3_state_check = {

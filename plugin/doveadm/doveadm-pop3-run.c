@@ -12,7 +12,7 @@
 #include "mail-user.h"
 #include "doveadm.h"
 #include "pop3-policy-removal.h"
-#include "doveadm-pop3.h"
+#include "doveadm-pop3-users.h"
 
 #include <stdio.h>
 #include <sysexits.h>
@@ -23,10 +23,8 @@
 #define RUN_PROGRESS_USECS (200 * 1000)
 
 struct run_context {
-	struct doveadm_mail_cmd_context ctx;
+	struct doveadm_pop3_users all;
 	bool dry_run, force;
-	/* signal_term_counter at the beginning */
-	unsigned int signals;
 	/* when it was drawn last; -1: nobody would see it */
 	gint64 progress;
 
@@ -87,63 +85,97 @@ static void run_progress(struct run_context *ctx)
 	fflush(stderr);
 }
 
-static int run_md(struct run_context *ctx, struct pop3_policy_maildrop *md)
+static int run_print(struct run_context *ctx, struct pop3_policy_maildrop *md,
+		     const struct pop3_policy_removal_result *result,
+		     int ret, const char *error)
+{
+	run_count(ctx, result);
+	doveadm_print(ret < 0 ? "failed" : run_outcome(md, result));
+	doveadm_print_num(result->messages);
+	doveadm_print_num(result->bytes);
+	doveadm_print_num(result->waiting);
+	if (ret < 0) {
+		return doveadm_pop3_fail(&ctx->all.ctx, md->user,
+					 MAIL_ERROR_TEMP, error);
+	}
+	if (result->stopped)
+		ctx->all.ctx.exit_code = EX_TEMPFAIL;
+	return 0;
+}
+
+/* Returns 1 if LOOK_ONLY and there is something to do, 0 if done, -1 after
+   doveadm_pop3_fail(). */
+static int run_md(struct run_context *ctx, struct pop3_policy_maildrop *md,
+		  bool look_only)
 {
 	const struct pop3_policy_removal_params params = {
 		.dry_run = ctx->dry_run,
 		.read_only = ctx->dry_run,
 		.force = ctx->force,
+		.look_only = look_only,
 		.by = "run",
 		.id = guid_generate(),
 		.now = time(NULL),
 	};
 	struct pop3_policy_removal_result result;
-	const char *error;
+	const char *error = NULL;
 	int ret;
 
 	ret = pop3_policy_removal_run(md, &params, &result, &error);
-	run_count(ctx, &result);
-	doveadm_print(ret < 0 ? "failed" : run_outcome(md, &result));
-	doveadm_print_num(result.messages);
-	doveadm_print_num(result.bytes);
-	doveadm_print_num(result.waiting);
-	if (ret < 0) {
-		return doveadm_pop3_fail(&ctx->ctx, md->user, MAIL_ERROR_TEMP,
-					 error);
+	if (look_only && ret == 0 && !result.skipped) {
+		if (signal_term_counter == ctx->all.signals)
+			return 1;
+		result.stopped = TRUE;
 	}
-	if (result.stopped)
-		ctx->ctx.exit_code = EX_TEMPFAIL;
-	return 0;
+	return run_print(ctx, md, &result, ret, error);
 }
 
-static int cmd_retention_run_run(struct doveadm_mail_cmd_context *_ctx,
-				 struct mail_user *user)
+static int run_told(struct run_context *ctx, int ret)
 {
-	struct run_context *ctx =
-		container_of(_ctx, struct run_context, ctx);
-	struct pop3_policy_maildrop *md;
-	int ret;
-
-	if (signal_term_counter != ctx->signals)
-		return 0;
 	ctx->users++;
-	ret = doveadm_pop3_open_dict(_ctx, user, &md);
-	if (ret > 0) {
-		ret = run_md(ctx, md);
-		pop3_policy_maildrop_deinit(&md);
-	}
 	if (ret < 0)
 		ctx->errors++;
 	run_progress(ctx);
 	return ret;
 }
 
+/* Most have nothing to do, which one lookup tells. */
+static bool
+run_glance(struct doveadm_pop3_users *all, struct pop3_policy_maildrop *md)
+{
+	struct run_context *ctx = container_of(all, struct run_context, all);
+	int ret = run_md(ctx, md, TRUE);
+
+	if (ret <= 0)
+		(void)run_told(ctx, ret);
+	return ret <= 0;
+}
+
+static int cmd_retention_run_run(struct doveadm_mail_cmd_context *_ctx,
+				 struct mail_user *user)
+{
+	struct run_context *ctx =
+		container_of(_ctx, struct run_context, all.ctx);
+	struct pop3_policy_maildrop *md;
+	int ret;
+
+	if (signal_term_counter != ctx->all.signals)
+		return 0;
+	ret = doveadm_pop3_open_dict(_ctx, user, &md);
+	if (ret > 0) {
+		ret = run_md(ctx, md, FALSE);
+		pop3_policy_maildrop_deinit(&md);
+	}
+	return run_told(ctx, ret);
+}
+
 static void cmd_retention_run_deinit(struct doveadm_mail_cmd_context *_ctx)
 {
 	struct run_context *ctx =
-		container_of(_ctx, struct run_context, ctx);
+		container_of(_ctx, struct run_context, all.ctx);
 	string_t *rules = t_str_new(128);
 
+	doveadm_pop3_users_deinit(&ctx->all);
 	if (ctx->users == 0)
 		return;
 	if (ctx->progress > 0)
@@ -155,7 +187,7 @@ static void cmd_retention_run_deinit(struct doveadm_mail_cmd_context *_ctx)
 	i_info("pop3-policy: Retention run%s%s: users=%u opened=%u "
 	       "logged_in=%u errors=%u messages=%"PRIu64" bytes=%"PRIu64
 	       " waiting=%"PRIu64"%s", ctx->dry_run ? " (dry run)" : "",
-	       signal_term_counter != ctx->signals ? " (stopped)" : "",
+	       signal_term_counter != ctx->all.signals ? " (stopped)" : "",
 	       ctx->users, ctx->opened, ctx->busy, ctx->errors, ctx->messages,
 	       ctx->bytes, ctx->waiting, str_c(rules));
 }
@@ -170,11 +202,10 @@ cmd_retention_run_preinit(struct doveadm_mail_cmd_context *ctx)
 POP3_POLICY_DOVEADM_INIT(cmd_retention_run_init)
 {
 	struct run_context *ctx =
-		container_of(_ctx, struct run_context, ctx);
+		container_of(_ctx, struct run_context, all.ctx);
 
 	ctx->dry_run = doveadm_pop3_option(_ctx, "dry-run");
 	ctx->force = doveadm_pop3_option(_ctx, "force");
-	ctx->signals = signal_term_counter;
 	if (_ctx->iterate_single_user || doveadm_server ||
 	    isatty(STDERR_FILENO) == 0)
 		ctx->progress = -1;
@@ -189,14 +220,14 @@ static struct doveadm_mail_cmd_context *cmd_retention_run_alloc(void)
 	struct run_context *ctx;
 
 	ctx = doveadm_mail_cmd_alloc(struct run_context);
-	ctx->ctx.v.preinit = cmd_retention_run_preinit;
-	ctx->ctx.v.run = cmd_retention_run_run;
-	POP3_POLICY_DOVEADM_READS_USERS(&ctx->ctx);
-	ctx->ctx.v.init = cmd_retention_run_init;
-	ctx->ctx.v.deinit = cmd_retention_run_deinit;
-	POP3_POLICY_DOVEADM_TAKES_OPTIONS(&ctx->ctx);
+	ctx->all.ctx.v.preinit = cmd_retention_run_preinit;
+	ctx->all.ctx.v.run = cmd_retention_run_run;
+	ctx->all.ctx.v.init = cmd_retention_run_init;
+	ctx->all.ctx.v.deinit = cmd_retention_run_deinit;
+	doveadm_pop3_users_init(&ctx->all, run_glance, POP3_POLICY_KEY_STATE);
+	POP3_POLICY_DOVEADM_TAKES_OPTIONS(&ctx->all.ctx);
 	doveadm_print_init(DOVEADM_PRINT_TYPE_TABLE);
-	return &ctx->ctx;
+	return &ctx->all.ctx;
 }
 
 struct doveadm_cmd_ver2 doveadm_cmd_pop3_retention_run = {

@@ -8,7 +8,7 @@
 #include "str.h"
 #include "mail-storage.h"
 #include "mail-user.h"
-#include "doveadm-pop3.h"
+#include "doveadm-pop3-users.h"
 
 #include <sysexits.h>
 
@@ -23,7 +23,7 @@ enum usage_by {
 };
 
 struct usage_show_context {
-	struct doveadm_mail_cmd_context ctx;
+	struct doveadm_pop3_users all;
 	enum usage_by by;
 	/* names of the periods, in order; empty without a range */
 	GPtrArray *periods;
@@ -108,7 +108,7 @@ static void usage_print_row(struct usage_show_context *ctx,
 		usage_csv_row(row);
 		return;
 	}
-	if (!ctx->ctx.iterate_single_user)
+	if (!ctx->all.ctx.iterate_single_user)
 		doveadm_print_sticky("username", row->user);
 	doveadm_print(row->period);
 	for (i = 0; i < PP_COUNTERS; i++)
@@ -171,7 +171,7 @@ static int usage_print_finished(struct usage_show_context *ctx,
 	if (value == NULL)
 		return 0;
 	if (!pp_usage_period_decode(value, name, &counters, &error))
-		return usage_fail(&ctx->ctx, user, key, error->message);
+		return usage_fail(&ctx->all.ctx, user, key, error->message);
 	usage_print(ctx, user, name, &counters);
 	return 0;
 }
@@ -219,7 +219,7 @@ static int usage_show_range(struct usage_show_context *ctx,
 	if (pop3_policy_store_lookup(md->store, pool_datastack_create(),
 				     &deadline, keys, count, values,
 				     &error) < 0)
-		return doveadm_pop3_fail(&ctx->ctx, md->user, MAIL_ERROR_TEMP,
+		return doveadm_pop3_fail(&ctx->all.ctx, md->user, MAIL_ERROR_TEMP,
 					 error);
 	return usage_print_periods(ctx, md, usage, keys, values);
 }
@@ -235,12 +235,12 @@ static int usage_show(struct usage_show_context *ctx,
 
 	if (pop3_policy_store_lookup(md->store, pool_datastack_create(),
 				     &deadline, &key, 1, &value, &error) < 0)
-		return doveadm_pop3_fail(&ctx->ctx, md->user, MAIL_ERROR_TEMP,
+		return doveadm_pop3_fail(&ctx->all.ctx, md->user, MAIL_ERROR_TEMP,
 					 error);
 	usage = value == NULL ? pp_usage_new() :
 		pp_usage_decode(value, &gerror);
 	if (usage == NULL) {
-		ret = usage_fail(&ctx->ctx, md->user, key, gerror->message);
+		ret = usage_fail(&ctx->all.ctx, md->user, key, gerror->message);
 		/* what was finished before can be read all the same */
 		usage = pp_usage_new();
 	} else if (ctx->periods->len == 0) {
@@ -256,7 +256,7 @@ static int cmd_usage_show_run(struct doveadm_mail_cmd_context *_ctx,
 			      struct mail_user *user)
 {
 	struct usage_show_context *ctx =
-		container_of(_ctx, struct usage_show_context, ctx);
+		container_of(_ctx, struct usage_show_context, all.ctx);
 	struct pop3_policy_maildrop *md;
 	int ret;
 
@@ -266,6 +266,15 @@ static int cmd_usage_show_run(struct doveadm_mail_cmd_context *_ctx,
 	ret = usage_show(ctx, md);
 	pop3_policy_maildrop_deinit(&md);
 	return ret;
+}
+
+/* The dict is all that it needs. */
+static bool
+usage_show_glance(struct doveadm_pop3_users *all,
+		  struct pop3_policy_maildrop *md)
+{
+	(void)usage_show(container_of(all, struct usage_show_context, all), md);
+	return TRUE;
 }
 
 /* YYYY-MM-DD, or YYYY-MM for its first day (LAST: its last one). */
@@ -309,9 +318,9 @@ static void usage_init_range(struct usage_show_context *ctx)
 	g_autofree char *today = g_date_time_format(now, "%Y-%m-%d");
 	const char *since = ctx->by == USAGE_BY_DAY ? month :
 		t_strdup_printf("%.4s-01", month);
-	GDateTime *date = usage_option_date(&ctx->ctx, "since", FALSE, since);
+	GDateTime *date = usage_option_date(&ctx->all.ctx, "since", FALSE, since);
 	g_autoptr(GDateTime) until =
-		usage_option_date(&ctx->ctx, "until", TRUE, today);
+		usage_option_date(&ctx->all.ctx, "until", TRUE, today);
 	GDateTime *next;
 
 	while (date != NULL && g_date_time_compare(date, until) <= 0) {
@@ -334,7 +343,7 @@ static void usage_init_range(struct usage_show_context *ctx)
 
 static void usage_init_options(struct usage_show_context *ctx)
 {
-	struct doveadm_cmd_context *cctx = ctx->ctx.cctx;
+	struct doveadm_cmd_context *cctx = ctx->all.ctx.cctx;
 	const char *by = NULL, *value;
 	bool range = doveadm_cmd_param_str(cctx, "since", &value);
 
@@ -359,11 +368,11 @@ static void usage_init_options(struct usage_show_context *ctx)
 
 static void usage_init_output(struct usage_show_context *ctx)
 {
-	struct doveadm_cmd_context *cctx = ctx->ctx.cctx;
+	struct doveadm_cmd_context *cctx = ctx->all.ctx.cctx;
 	const char *name;
 	int64_t limit;
 
-	ctx->csv = doveadm_pop3_option(&ctx->ctx, "csv");
+	ctx->csv = doveadm_pop3_option(&ctx->all.ctx, "csv");
 	if (doveadm_cmd_param_int64(cctx, "limit", &limit)) {
 		if (limit < 1 || limit > UINT32_MAX)
 			i_fatal_status(EX_USAGE, "--limit: 1 or more");
@@ -384,7 +393,7 @@ static void usage_init_output(struct usage_show_context *ctx)
 POP3_POLICY_DOVEADM_INIT(cmd_usage_show_init)
 {
 	struct usage_show_context *ctx =
-		container_of(_ctx, struct usage_show_context, ctx);
+		container_of(_ctx, struct usage_show_context, all.ctx);
 	const char *name;
 	int i;
 
@@ -431,9 +440,10 @@ static void usage_row_clear(gpointer data)
 static void cmd_usage_show_deinit(struct doveadm_mail_cmd_context *_ctx)
 {
 	struct usage_show_context *ctx =
-		container_of(_ctx, struct usage_show_context, ctx);
+		container_of(_ctx, struct usage_show_context, all.ctx);
 	guint i;
 
+	doveadm_pop3_users_deinit(&ctx->all);
 	g_array_sort_with_data(ctx->rows, usage_row_compare, ctx);
 	for (i = 0; i < ctx->rows->len; i++) T_BEGIN {
 		usage_print_row(ctx, &g_array_index(ctx->rows,
@@ -448,21 +458,22 @@ static struct doveadm_mail_cmd_context *cmd_usage_show_alloc(void)
 	struct usage_show_context *ctx;
 
 	ctx = doveadm_mail_cmd_alloc(struct usage_show_context);
-	ctx->ctx.v.run = cmd_usage_show_run;
-	ctx->ctx.v.init = cmd_usage_show_init;
-	ctx->ctx.v.deinit = cmd_usage_show_deinit;
+	ctx->all.ctx.v.run = cmd_usage_show_run;
+	ctx->all.ctx.v.init = cmd_usage_show_init;
+	ctx->all.ctx.v.deinit = cmd_usage_show_deinit;
 	/* it needs the dict alone: with many users most of the time would go
 	   into their mailboxes */
-	ctx->ctx.service_flags |= MAIL_STORAGE_SERVICE_FLAG_NO_NAMESPACES |
+	ctx->all.ctx.service_flags |= MAIL_STORAGE_SERVICE_FLAG_NO_NAMESPACES |
 		MAIL_STORAGE_SERVICE_FLAG_NO_CHDIR;
 	ctx->periods = g_ptr_array_new_with_free_func(g_free);
 	ctx->rows = g_array_new(FALSE, FALSE, sizeof(struct usage_row));
 	g_array_set_clear_func(ctx->rows, usage_row_clear);
 	ctx->sort = PP_COUNTERS;
-	POP3_POLICY_DOVEADM_TAKES_OPTIONS(&ctx->ctx);
-	POP3_POLICY_DOVEADM_READS_USERS(&ctx->ctx);
+	POP3_POLICY_DOVEADM_TAKES_OPTIONS(&ctx->all.ctx);
+	doveadm_pop3_users_init(&ctx->all, usage_show_glance,
+				POP3_POLICY_KEY_USAGE);
 	doveadm_print_init(DOVEADM_PRINT_TYPE_FLOW);
-	return &ctx->ctx;
+	return &ctx->all.ctx;
 }
 
 struct doveadm_cmd_ver2 doveadm_cmd_pop3_usage_show = {

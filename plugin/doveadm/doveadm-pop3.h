@@ -44,10 +44,6 @@ int doveadm_pop3_fail(struct doveadm_mail_cmd_context *ctx,
 		      struct mail_user *user, enum mail_error error,
 		      const char *text);
 
-/* For v.get_next_user, with Dovecot 2.4: POP3_POLICY_DOVEADM_READS_USERS(). */
-int doveadm_pop3_next_user(struct doveadm_mail_cmd_context *ctx,
-			   const char **username_r);
-
 /* Opens USER's dicts. Returns 1, 0 if the plugin is off for this one of many
    users (told), -1 after doveadm_pop3_fail(). */
 int doveadm_pop3_open_dict(struct doveadm_mail_cmd_context *ctx,

@@ -80,11 +80,7 @@ struct doveadm_mail_cmd_context;
 #  define POP3_POLICY_DOVEADM_INIT(name) \
 	static void name(struct doveadm_mail_cmd_context *_ctx ATTR_UNUSED)
 #  define POP3_POLICY_DOVEADM_TAKES_OPTIONS(ctx)
-/* See doveadm-pop3-users.c. */
-#  define POP3_POLICY_DOVEADM_READS_USERS(ctx) \
-	(ctx)->v.get_next_user = doveadm_pop3_next_user
 #else
-#  define POP3_POLICY_DOVEADM_READS_USERS(ctx)
 #  define POP3_POLICY_DOVEADM_INIT(name) \
 	static void name(struct doveadm_mail_cmd_context *_ctx ATTR_UNUSED, \
 			 const char *const args[] ATTR_UNUSED)

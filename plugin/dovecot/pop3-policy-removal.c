@@ -391,6 +391,8 @@ int pop3_policy_removal_run(struct pop3_policy_maildrop *md,
 	   with the lock it is read again. */
 	ret = removal_load(&r, error_r);
 	removal_batch_free(&r);
+	if (ret > 0 && params->look_only)
+		return 0;
 	if (ret > 0)
 		ret = removal_files(md, error_r);
 	if (ret <= 0) {

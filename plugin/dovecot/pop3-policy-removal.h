@@ -17,6 +17,9 @@ struct pop3_policy_removal_params {
 	bool read_only;
 	/* look although the state says that nothing is due */
 	bool force;
+	/* only find out whether there is anything to do: then the result is not
+	   `skipped`. Neither files nor INBOX are touched. */
+	bool look_only;
 	/* for log lines and events: "session" or "run", and its id */
 	const char *by, *id;
 	uint64_t now;

@@ -9,34 +9,12 @@
 #include "mail-user.h"
 #include "master-service.h"
 #include "pop3-policy-settings.h"
-#include "pop3-policy-store.h"
+#include "pop3-policy-store-private.h"
 
 #include <time.h>
 
 #define STORE_KEY_PREFIX DICT_PATH_PRIVATE"pop3-policy/"
 #define STORE_LEDGER_PREFIX "ledger/"
-/* The dict service's replies have no flow control: more unread lookup replies
-   than about 120 KB close or hang the connection. */
-#define STORE_MAX_LOOKUPS 4
-
-struct pop3_policy_store {
-	struct mail_user *user;
-	struct dict *dict, *ledger_dict;
-	/* the async lookup under way */
-	struct store_lookup *lookup;
-	struct ioloop *ioloop;
-	bool failed, abandoned;
-};
-
-/* Outlives the store where it was abandoned: the dict still points at it. */
-struct store_lookup {
-	struct pop3_policy_store *store;
-	pop3_policy_lookup_callback_t *callback;
-	void *context;
-	/* from the heap: a callback runs in a data stack frame of its own */
-	char *value, *error;
-	unsigned int *pending;
-};
 
 struct store_commit {
 	struct pop3_policy_store *store;
@@ -110,6 +88,7 @@ void pop3_policy_store_deinit(struct pop3_policy_store **_store)
 	if (store == NULL)
 		return;
 	pop3_policy_store_abandon(store);
+	store_ahead_deinit(store);
 	if (!store->abandoned) {
 		store_dict_deinit(&store->dict);
 		store_dict_deinit(&store->ledger_dict);
@@ -132,10 +111,7 @@ bool pop3_policy_store_has_failed(const struct pop3_policy_store *store)
 	return store->failed;
 }
 
-/* An operation that never ended keeps a reference to its dict, which therefore
-   cannot be closed. The next client must not get a process with such a thing
-   in it. */
-static void store_abandoned(struct pop3_policy_store *store)
+void store_abandoned(struct pop3_policy_store *store)
 {
 	store->failed = TRUE;
 	store->abandoned = TRUE;
@@ -144,8 +120,7 @@ static void store_abandoned(struct pop3_policy_store *store)
 		master_service_stop_new_connections(master_service);
 }
 
-static struct dict *
-store_dict_for(struct pop3_policy_store *store, const char *key)
+struct dict *store_dict_for(struct pop3_policy_store *store, const char *key)
 {
 	if (store->ledger_dict != NULL &&
 	    strncmp(key, STORE_LEDGER_PREFIX,
@@ -154,7 +129,7 @@ store_dict_for(struct pop3_policy_store *store, const char *key)
 	return store->dict;
 }
 
-static const char *store_full_key(const char *key)
+const char *store_full_key(const char *key)
 {
 	return t_strconcat(STORE_KEY_PREFIX, key, NULL);
 }
@@ -215,9 +190,7 @@ static void store_switch_ioloop(struct pop3_policy_store *store)
 		(void)dict_switch_ioloop(store->ledger_dict);
 }
 
-/* From here to store_leave() the dict lives in an ioloop of its own, in which
-   nothing of the client's can run. */
-static struct ioloop *store_enter(struct pop3_policy_store *store)
+struct ioloop *store_enter(struct pop3_policy_store *store)
 {
 	struct ioloop *prev_ioloop = current_ioloop;
 
@@ -226,8 +199,7 @@ static struct ioloop *store_enter(struct pop3_policy_store *store)
 	return prev_ioloop;
 }
 
-static void
-store_leave(struct pop3_policy_store *store, struct ioloop *prev_ioloop)
+void store_leave(struct pop3_policy_store *store, struct ioloop *prev_ioloop)
 {
 	io_loop_set_current(prev_ioloop);
 	store_switch_ioloop(store);
@@ -242,10 +214,9 @@ static void store_wait_expired(bool *expired)
 	io_loop_stop(current_ioloop);
 }
 
-/* Runs the store's ioloop until *PENDING is 0. FALSE: DEADLINE passed. */
-static bool store_wait(struct pop3_policy_store *store,
-		       const struct pop3_policy_deadline *deadline,
-		       const unsigned int *pending)
+bool store_wait(struct pop3_policy_store *store,
+		const struct pop3_policy_deadline *deadline,
+		const unsigned int *pending)
 {
 	struct timeout *to;
 	bool expired = FALSE;
@@ -260,99 +231,6 @@ static bool store_wait(struct pop3_policy_store *store,
 		io_loop_run(store->ioloop);
 	timeout_remove(&to);
 	return *pending == 0;
-}
-
-static void store_lookup_free(struct store_lookup *lookup)
-{
-	i_free(lookup->value);
-	i_free(lookup->error);
-	i_free(lookup);
-}
-
-static void
-store_lookup_callback(const struct dict_lookup_result *result,
-		      struct store_lookup *lookup)
-{
-	if (lookup->store == NULL) {
-		store_lookup_free(lookup);
-		return;
-	}
-	if (result->ret < 0)
-		lookup->error = i_strdup(result->error);
-	else if (result->ret > 0)
-		lookup->value = i_strdup(result->value);
-	i_assert(*lookup->pending > 0);
-	if (--*lookup->pending == 0 && lookup->store->ioloop != NULL)
-		io_loop_stop(lookup->store->ioloop);
-}
-
-/* Looks up COUNT (few) keys at the same time. */
-static int
-store_lookup_few(struct pop3_policy_store *store, pool_t pool,
-		 const struct pop3_policy_deadline *deadline,
-		 const char *const *keys, unsigned int count,
-		 const char **values_r, const char **error_r)
-{
-	struct store_lookup *lookups[STORE_MAX_LOOKUPS];
-	unsigned int i, pending = count;
-	bool finished;
-	int ret = 0;
-
-	for (i = 0; i < count; i++) {
-		lookups[i] = i_new(struct store_lookup, 1);
-		lookups[i]->store = store;
-		lookups[i]->pending = &pending;
-	}
-	for (i = 0; i < count; i++) {
-		dict_lookup_async(store_dict_for(store, keys[i]),
-				  mail_user_get_dict_op_settings(store->user),
-				  store_full_key(keys[i]),
-				  store_lookup_callback, lookups[i]);
-	}
-	finished = store_wait(store, deadline, &pending);
-	if (!finished) {
-		store_abandoned(store);
-		*error_r = "no answer in time";
-		ret = -1;
-	}
-	for (i = 0; i < count; i++) {
-		if (lookups[i]->error != NULL && ret == 0) {
-			*error_r = t_strdup(lookups[i]->error);
-			ret = -1;
-		}
-		values_r[i] = p_strdup(pool, lookups[i]->value);
-		/* where it did not finish its callback may still come */
-		if (finished)
-			store_lookup_free(lookups[i]);
-		else
-			lookups[i]->store = NULL;
-	}
-	return ret;
-}
-
-int pop3_policy_store_lookup(struct pop3_policy_store *store, pool_t pool,
-			     const struct pop3_policy_deadline *deadline,
-			     const char *const *keys, unsigned int count,
-			     const char **values_r, const char **error_r)
-{
-	struct ioloop *prev_ioloop;
-	unsigned int i, n;
-	int ret = 0;
-
-	if (store->failed) {
-		*error_r = "an earlier operation failed";
-		return -1;
-	}
-	prev_ioloop = store_enter(store);
-	for (i = 0; i < count && ret == 0; i += n) {
-		n = I_MIN(count - i, STORE_MAX_LOOKUPS);
-		ret = store_lookup_few(store, pool, deadline, keys + i, n,
-				       values_r + i, error_r);
-	}
-	store_leave(store, prev_ioloop);
-	if (ret < 0)
-		store->failed = TRUE;
-	return ret;
 }
 
 static void

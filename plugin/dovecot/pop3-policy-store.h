@@ -66,6 +66,17 @@ int pop3_policy_store_lookup(struct pop3_policy_store *store, pool_t pool,
 			     const char *const *keys, unsigned int count,
 			     const char **values_r, const char **error_r);
 
+/* Begins to look KEY up, for the next pop3_policy_store_lookup() of KEY alone.
+   Once a store. */
+void pop3_policy_store_look_ahead(struct pop3_policy_store *store,
+				  const char *key);
+/* TRUE if that is answered, or nothing was begun. */
+bool pop3_policy_store_is_settled(const struct pop3_policy_store *store);
+/* Waits until it is: a reply that is left unread for long would be
+   called a timeout. FALSE: DEADLINE passed, and the store has failed. */
+bool pop3_policy_store_settle(struct pop3_policy_store *store,
+			      const struct pop3_policy_deadline *deadline);
+
 struct pop3_policy_write {
 	const char *key;
 	const char *value;	/* NULL: unset (the key must exist) */
