@@ -222,10 +222,13 @@ class Stopped(RetentionTest):
         self.fake.rule = rule
 
     def run_and_stop(self, server, *args, when):
-        """The run gets a signal before the dict answers what WHEN says of."""
+        """The run gets a signal before the dict answers the operation, user
+        and occurrence of WHEN."""
+        seen = []
+
         def rule(operation, user, _keys):
-            if when == (operation, user):
-                self.fake.rule = lambda *_: ANSWER
+            seen.append((operation, user))
+            if when == (operation, user, seen.count((operation, user))):
                 os.kill(process.pid, signal.SIGTERM)
             return ANSWER
         self.fake.rule = rule
@@ -248,7 +251,9 @@ class Stopped(RetentionTest):
             self.session(server, user, retr=(1, 2, 3))
         self.move(server, "+15d")
         done = 3 if operation == COMMIT else 2
-        out, err = self.run_and_stop(server, "-A", when=(operation, "u3"))
+        # a first lookup is made while others have their turn
+        out, err = self.run_and_stop(server, "-A", when=(
+            operation, "u3", 1 if operation == COMMIT else 2))
         what, fields = summary(err)
         self.assertEqual((what, fields["users"], fields["messages"],
                           fields["errors"]), (" (stopped)", 3, 3 * done, 0))

@@ -1,0 +1,133 @@
+# Copyright (c) 2026 dovecot-pop3-policy authors
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Commands for many users, which look at each before doveadm makes a mail user
+# of it: as if it did.
+
+import json
+import os
+
+from dovecot import installed_line
+from test_doveadm import OFF, DoveadmTest
+from testcase import each, message
+
+SHOW = ("pop3", "usage", "show", "--by", "total")
+RUN = ("pop3", "retention", "run")
+
+
+class ManyUsersTest(DoveadmTest):
+    def shown(self, server, *args, command=SHOW, code=0):
+        """The rows, and stderr."""
+        result = self.code(server, code, "-f", "json", *command, *args)
+        return json.loads(result.stdout), result.stderr
+
+
+class Rights(ManyUsersTest):
+    users = {"alice": {"uid": "45001", "gid": "45001"},
+             "bob": {"uid": "45002", "gid": "45002"},
+             "carol": {"uid": "45003", "gid": "45003"}}
+
+    def private(self):
+        """Each user's dict belongs to that user alone."""
+        server = self.filled(*self.users, users=self.users)
+        for user, fields in self.users.items():
+            os.chmod(server.dict_file(user), 0o600)
+            self.assertEqual(os.stat(server.dict_file(user)).st_uid,
+                             int(fields["uid"]))
+        return server
+
+    @each(command=(SHOW, RUN))
+    def test_those_of_each_user(self, command):
+        server = self.private()
+        rows, error = self.shown(server, "-A", command=command)
+        self.assertEqual([row["username"] for row in rows], list(self.users))
+        self.assertNotIn("Error", error)
+
+    def test_nobody_reads_what_belongs_to_another(self):
+        server = self.private()
+        os.unlink(server.dict_file("bob"))
+        os.symlink(server.dict_file("alice"), server.dict_file("bob"))
+        rows, error = self.shown(server, "-A", code=75)
+        self.assertEqual([row["username"] for row in rows],
+                         ["alice", "carol"])
+        self.assertEqual(error.count("Permission denied"), 1, error)
+        self.assertIn("doveadm(bob)", error)
+
+    def test_by_a_group(self):
+        server = self.policy(users=self.users,
+                             config="mail_access_groups = mail\n")
+        server.deliver("bob", message())
+        self.session(server, "bob")
+        path = server.dict_file("bob")
+        os.chown(path, 0, 8)    # mail, everywhere in Debian
+        os.chmod(path, 0o640)
+        rows, error = self.shown(server, "-A")
+        self.assertEqual([row["sessions"] for row in rows], [0, 1, 0],
+                         error)
+
+    def test_users_that_are_not_permitted(self):
+        """It is doveadm that says so."""
+        server = self.filled("bob", config="first_valid_uid = 100\n", users={
+            "alice": {"uid": "77", "gid": "77"}, "bob": {}})
+        rows, error = self.shown(server, "-A")
+        self.assertEqual([row["username"] for row in rows], ["bob"])
+        self.assertIn("not permitted", error)
+
+
+class Users(ManyUsersTest):
+    @each(dict=("file", "sqlite"), command=(SHOW, RUN))
+    def test_in_order_whatever_they_are(self, dict, command):
+        """Those that doveadm makes, because of their fields, come between
+        those that are only looked at."""
+        names = ["u%d" % number for number in range(12)]
+        fields = [{}, {"system_groups_user": "mail"}, {}, {"nice": "0"}, {},
+                  OFF[installed_line()]]
+        server = self.filled(names[0], names[1], dict=dict, users={
+            name: fields[number % len(fields)]
+            for number, name in enumerate(names)})
+        rows, error = self.shown(server, "-A", command=command)
+        self.assertEqual([row["username"] for row in rows],
+                         [n for n in names if n not in ("u5", "u11")])
+        self.assertEqual(error.count("the plugin is off"), 2)
+        if command is SHOW:
+            self.assertEqual([row["sessions"] for row in rows],
+                             [1, 1] + [0] * 8)
+
+    @each(command=(SHOW, RUN))
+    def test_a_mask_of_which_not_all_are(self, command):
+        server = self.filled("alice", "bob", users={
+            "alice": {}, "bob": {}, "alina": {}})
+        rows, _ = self.shown(server, "-u", "ali*", command=command)
+        self.assertEqual([row["username"] for row in rows],
+                         ["alice", "alina"])
+
+    @each(command=(SHOW, RUN))
+    def test_names_of_a_file_of_whom_some_are_not(self, command):
+        server = self.filled("alice", "bob")
+        names = server.path("names")
+        with open(names, "w", encoding="ascii") as file:
+            file.write("bob\nnobody\nalice\n")
+        rows, error = self.shown(server, "-F", names, command=command)
+        self.assertEqual([row["username"] for row in rows], ["bob", "alice"])
+        self.assertIn("no longer exists", error)
+
+    def test_by_processes_of_the_server(self):
+        """doveadm_worker_count: nobody is looked at here."""
+        server = self.filled("alice", "bob",
+                             config="doveadm_worker_count = 2\n")
+        rows, _ = self.shown(server, "-A")
+        self.assertEqual({row["username"]: row["sessions"] for row in rows},
+                         {"alice": 1, "bob": 1})
+
+    def test_variables_of_settings(self):
+        """A dict whose name has all that a user has."""
+        paths = {"2.3": "pop3_policy_dict = file:%h/%n-%d-%{userdb:tail}\n",
+                 "2.4": "pop3_policy {\n  dict file {\n    path = "
+                        "%{home}/%{user|username}-%{user|domain}-"
+                        "%{userdb:tail}\n  }\n}\n"}
+        server = self.filled("a@example.com", dict=paths, users={
+            "a@example.com": {"tail": "x"}, "b@example.com": {"tail": "y"}})
+        self.assertTrue(os.path.exists(
+            server.home("a@example.com") + "/a-example.com-x"))
+        rows, error = self.shown(server, "-A")
+        self.assertEqual([row["sessions"] for row in rows], [1, 0], error)
