@@ -120,14 +120,12 @@ class Users(ManyUsersTest):
                          {"alice": 1, "bob": 1})
 
     def test_variables_of_settings(self):
-        """A dict whose name has all that a user has."""
-        paths = {"2.3": "pop3_policy_dict = file:%h/%n-%d-%{userdb:tail}\n",
+        paths = {"2.3": "pop3_policy_dict = file:%h/%n-%d\n",
                  "2.4": "pop3_policy {\n  dict file {\n    path = "
-                        "%{home}/%{user|username}-%{user|domain}-"
-                        "%{userdb:tail}\n  }\n}\n"}
+                        "%{home}/%{user|username}-%{user|domain}\n  }\n}\n"}
         server = self.filled("a@example.com", dict=paths, users={
-            "a@example.com": {"tail": "x"}, "b@example.com": {"tail": "y"}})
+            "a@example.com": {}, "b@example.com": {}})
         self.assertTrue(os.path.exists(
-            server.home("a@example.com") + "/a-example.com-x"))
+            server.home("a@example.com") + "/a-example.com"))
         rows, error = self.shown(server, "-A")
         self.assertEqual([row["sessions"] for row in rows], [1, 0], error)
