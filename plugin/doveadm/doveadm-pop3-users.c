@@ -4,7 +4,8 @@
    Commands for all users. All names are read first: the auth process of 2.4.1
    gives a listing up that is not read for some seconds, as it happens where
    each user's turn comes between. Then each user is glanced at, since a mail
-   user costs more than what these commands do with most of them. */
+   user costs more than what these commands do with most of them: see DESIGN,
+   section 7. */
 #include "pop3-policy-compat.h"
 #include "array.h"
 #include "istream.h"

@@ -2,7 +2,8 @@
    SPDX-License-Identifier: LGPL-2.1-or-later
 
    The one place that knows which Dovecot this is built for (but for reading
-   settings: pop3-policy-settings.c). Included first by every file of the
+   settings: pop3-policy-settings.c, and for making users whose settings are
+   read: doveadm-pop3-slight-user.c). Included first by every file of the
    Dovecot side. */
 #ifndef POP3_POLICY_COMPAT_H
 #define POP3_POLICY_COMPAT_H
