@@ -206,6 +206,25 @@ static bool sight_take(struct sight *sight, const char *uidl)
 	return TRUE;
 }
 
+/* Messages from before `host` keep what they have, and what a rule yields may
+   be what the host showed for others since. */
+static void sight_take_kept(struct sight *sight)
+{
+	GArray *uids = pop3_policy_mailbox_uids(sight->params->box);
+
+	for (guint i = 0; i < uids->len; i++) {
+		guint32 uid = g_array_index(uids, guint32, i);
+		g_autofree char *uidl = NULL;
+
+		if (uid >= sight->state->host_first)
+			break;
+		uidl = pp_uidl_map_dup(sight->state->map, uid);
+		if (uidl != NULL)
+			(void)sight_take(sight, uidl);
+	}
+	g_array_unref(uids);
+}
+
 /* All texts of the map are taken; what its rules yield is known by its
    validity. */
 static void sight_take_known(struct sight *sight)
@@ -218,6 +237,8 @@ static void sight_take_known(struct sight *sight)
 		if (seg->text != NULL)
 			(void)sight_take(sight, seg->text);
 	}
+	if (sight->state->host_first != 0)
+		sight_take_kept(sight);
 }
 
 /* May TEXT become UID's UIDL? */

@@ -4,6 +4,9 @@
 # pop3_policy_uidl = host, to try the plugin, and then pin: what the host showed
 # is what is pinned.
 
+import os
+import re
+
 from policytest import PolicyTest
 from testcase import FORMATS, each, message
 from uidlformats import BY_GUID
@@ -75,3 +78,35 @@ class HostFirst(PolicyTest):
         after = self.session(server)
         self.assertEqual(after[1], "one")
         self.assertNotEqual(after[2], "two")
+
+    def test_what_the_host_showed_twice_is_not_pinned_twice(self):
+        """A maildir counts UIDs from 1 again, within one UIDVALIDITY: mail
+        keeps higher UIDs in its UIDLs, which the host gives to new mail."""
+        server = self.dovecot(format="maildir")
+        server.deliver("alice", *[message(n) for n in range(1, 7)])
+        self.session(server, "DELE 1", "DELE 2", "DELE 3")
+        before = self.session(server)
+        self.count_uids_again(server)
+        self.assertEqual(self.session(server), before)
+        self.pin(server, "host")
+        server.deliver("alice", *[message(n) for n in range(7, 10)])
+        between = self.session(server)
+        self.assertEqual([between[n] for n in range(4, 7)],
+                         [before[n] for n in range(1, 4)])
+        self.pin(server)
+        after = self.session(server)
+        self.assertEqual({n: after[n] for n in before}, before)
+        self.assertEqual(len(set(after.values())), 6)
+        self.assertEqual(self.session(server), after)
+
+    def count_uids_again(self, server):
+        """The list of UIDs is one from before any mail came."""
+        path = os.path.join(server.mail_dir("alice"), "dovecot-uidlist")
+        with open(path, "r+", encoding="latin-1") as file:
+            header = file.readline()
+            file.seek(0)
+            file.write(re.sub(r"N\d+", "N1", header))
+            file.truncate()
+        for name in os.listdir(server.mail_dir("alice")):
+            if name.startswith("dovecot.index"):
+                os.unlink(os.path.join(server.mail_dir("alice"), name))
