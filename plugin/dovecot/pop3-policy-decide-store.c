@@ -78,33 +78,6 @@ decide_new(struct pop3_policy_decide *ctx, struct pop3_policy_change *change,
 }
 
 static int
-decide_first(struct pop3_policy_decide *ctx, struct pop3_policy_change *change,
-	     const char **error_r)
-{
-	struct pop3_policy_session *session = ctx->session;
-	struct pop3_policy_sight params;
-
-	if (*change->state != NULL) {
-		/* another session was faster */
-		return decide_same_mailbox(ctx, *change->state, error_r);
-	}
-	decide_sight_init(session, &params);
-	/* where a state was lost it is not the first time: mail may have come
-	   whose sender chose its X-UIDL */
-	if (ctx->lost_validity != 0)
-		params.reuse_xuidl = FALSE;
-	*change->state = pp_state_new(&ctx->now.id, ioloop_time);
-	decide_skip_lost(ctx, *change->state);
-	if (pop3_policy_session_pins(session) &&
-	    ctx->action == PP_LOGIN_FIRST_SIGHT &&
-	    pop3_policy_sight(&params, *change->state, TRUE, error_r) < 0)
-		return -1;
-	change->state_changed = TRUE;
-	return pop3_policy_session_pins(session) ?
-		decide_new(ctx, change, error_r) : 1;
-}
-
-static int
 decide_texts(struct pop3_policy_decide *ctx, struct pop3_policy_change *change,
 	     const char **error_r)
 {
@@ -131,6 +104,43 @@ decide_texts(struct pop3_policy_decide *ctx, struct pop3_policy_change *change,
 	if (ret < 0 || !change->state_changed)
 		return ret < 0 ? -1 : 0;
 	return decide_new(ctx, change, error_r);
+}
+
+/* Another session was faster with a first state, which knows what was lost.
+   This one may see mail that came since. */
+static int
+decide_slower(struct pop3_policy_decide *ctx,
+	      struct pop3_policy_change *change, const char **error_r)
+{
+	ctx->lost_validity = 0;
+	if (pop3_policy_session_pins(ctx->session))
+		return decide_texts(ctx, change, error_r);
+	return decide_same_mailbox(ctx, *change->state, error_r);
+}
+
+static int
+decide_first(struct pop3_policy_decide *ctx, struct pop3_policy_change *change,
+	     const char **error_r)
+{
+	struct pop3_policy_session *session = ctx->session;
+	struct pop3_policy_sight params;
+
+	if (*change->state != NULL)
+		return decide_slower(ctx, change, error_r);
+	decide_sight_init(session, &params);
+	/* where a state was lost it is not the first time: mail may have come
+	   whose sender chose its X-UIDL */
+	if (ctx->lost_validity != 0)
+		params.reuse_xuidl = FALSE;
+	*change->state = pp_state_new(&ctx->now.id, ioloop_time);
+	decide_skip_lost(ctx, *change->state);
+	if (pop3_policy_session_pins(session) &&
+	    ctx->action == PP_LOGIN_FIRST_SIGHT &&
+	    pop3_policy_sight(&params, *change->state, TRUE, error_r) < 0)
+		return -1;
+	change->state_changed = TRUE;
+	return pop3_policy_session_pins(session) ?
+		decide_new(ctx, change, error_r) : 1;
 }
 
 /* TRUE: the login has to be refused. */

@@ -8,6 +8,7 @@
 import fcntl
 import os
 import re
+import signal
 
 from testcase import FORMATS, Refused, SessionTest, each, message, wait_for
 from uidlformats import BY_GUID
@@ -170,6 +171,39 @@ class HalfStored(SessionTest):
         for client in clients:
             self.assertEqual(client.readline(), "+OK Logged in.")
             self.assertEqual(client.uidls(), before)
+
+
+class FirstLogins(SessionTest):
+    def test_the_later_one_decides_what_it_alone_sees(self):
+        """Two find no state; mail that needs a text came in between."""
+        server = self.dovecot(format="maildir", config=BY_GUID)
+        server.deliver("alice", *messages(1, 2))
+        with open(witness_file(server), "wb") as lock:
+            os.chown(lock.name, server.uid, server.uid)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            first, _ = self.waits_for_lock(server, [])
+            server.deliver("alice", message(3))
+            late, pid = self.waits_for_lock(server, server.processes("pop3"))
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            self.assertEqual(first.readline(), "+OK Logged in.")
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        self.assertEqual(late.readline(), "+OK Logged in.")
+        shown = late.uidls()
+        self.assertEqual(server.pop3("alice").uidls(), shown)
+        self.assertEqual(first.uidls(), {n: shown[n] for n in (1, 2)})
+        self.assertFalse([uidl for uidl in shown.values() if len(uidl) == 16])
+
+    def waits_for_lock(self, server, others):
+        client = server.connect()
+        client.cmd("USER alice")
+        client.send(b"PASS secret\r\n")
+        (pid,) = wait_for(
+            lambda: [pid for pid in server.processes("pop3")
+                     if pid not in others and sleeps(pid)],
+            "a session that waits for the lock")
+        return client, pid
 
 
 class Witness(SessionTest):
