@@ -44,7 +44,7 @@ enum pp_login_action {
 	PP_LOGIN_FIRST_SIGHT,
 	/* no state, but a plain witness with this UIDVALIDITY, and no UID that
 	   it says was shown comes again: the state is made anew (uid + 0 and
-	   that validity, mark 0, clocks start now) */
+	   that validity, all that is there was shown, clocks start now) */
 	PP_LOGIN_ANEW,
 	/* another mailbox than the state's: recover */
 	PP_LOGIN_RECOVER,

@@ -154,6 +154,22 @@ class HalfStored(SessionTest):
         server.restart()
         self.assertEqual(uidls(server), shown)
 
+    @each(lost=("state", "both"))
+    def test_state_made_anew_has_what_was_shown(self, lost):
+        """The host's format is another one by now."""
+        server = self.two_dicts()
+        before = uidls(server)
+        os.unlink(os.path.join(server.home("alice"), "state", "dict"))
+        if lost == "both":
+            os.unlink(os.path.join(server.home("alice"), "ledger", "dict"))
+        server.config = BY_GUID
+        server.restart()
+        with server.pop3("alice"):
+            with server.pop3("alice") as other:
+                self.assertEqual(other.uidls(), before)
+            server.kill("pop3")
+        self.assertEqual(uidls(server), before)
+
     def test_recoveries_at_once_agree_where_no_ledger_is_stored(self):
         server = self.two_dicts(format="maildir")
         before = uidls(server)
