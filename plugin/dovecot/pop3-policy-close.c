@@ -247,8 +247,10 @@ void pop3_policy_store_new(struct pop3_policy_session *session)
 	struct close_context ctx;
 	const char *error;
 
+	/* a first state, or a recovered one, may have no ledger yet */
 	if (session->new_stored ||
-	    session->highest_uid <= session->state->mark)
+	    session->highest_uid <= (session->state->ledger_upto == 0 ? 0 :
+				     session->state->mark))
 		return;
 	session->new_stored = TRUE;
 	deadline = pop3_policy_deadline_in(session->set->dict_timeout_msecs);

@@ -118,11 +118,11 @@ decide_slower(struct pop3_policy_decide *ctx,
 	return decide_same_mailbox(ctx, *change->state, error_r);
 }
 
-/* Who makes a state anew from the witness vouches for UIDLs by the rule,
-   whatever the host's format is by now: all that is there counts as shown, also
+/* A first state says of all that is there what its UIDL is, and nobody is to
+   decide that again, by another format or policy: it counts as shown, also
    where its identities follow later. */
 static int
-decide_anew(struct pop3_policy_decide *ctx, struct pop3_policy_change *change,
+decide_made(struct pop3_policy_decide *ctx, struct pop3_policy_change *change,
 	    const char **error_r)
 {
 	int ret = decide_new(ctx, change, error_r);
@@ -155,10 +155,8 @@ decide_first(struct pop3_policy_decide *ctx, struct pop3_policy_change *change,
 	    pop3_policy_sight(&params, *change->state, TRUE, error_r) < 0)
 		return -1;
 	change->state_changed = TRUE;
-	if (ctx->action == PP_LOGIN_ANEW)
-		return decide_anew(ctx, change, error_r);
 	return pop3_policy_session_pins(session) ?
-		decide_new(ctx, change, error_r) : 1;
+		decide_made(ctx, change, error_r) : 1;
 }
 
 /* TRUE: the login has to be refused. */

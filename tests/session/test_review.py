@@ -170,6 +170,20 @@ class HalfStored(SessionTest):
             server.kill("pop3")
         self.assertEqual(uidls(server), before)
 
+    def test_first_login_decides_for_all_that_is_there(self):
+        """By GUID is what comes later, whoever has been listed by then."""
+        server = self.two_dicts(settings={"pop3_policy_uidl": "guid"})
+        with server.pop3("alice") as first:
+            with server.pop3("alice") as other:
+                shown = other.uidls()
+                # identities are stored before UIDLs are shown
+                self.assertTrue(os.path.exists(
+                    server.home("alice") + "/ledger/dict"))
+            self.assertEqual(first.uidls(), shown)
+            server.kill("pop3")
+        self.assertFalse([uidl for uidl in shown.values() if len(uidl) != 16])
+        self.assertEqual(uidls(server), shown)
+
     def test_recoveries_at_once_agree_where_no_ledger_is_stored(self):
         server = self.two_dicts(format="maildir")
         before = uidls(server)
