@@ -48,6 +48,12 @@ enum pp_login_action {
 	PP_LOGIN_ANEW,
 	/* another mailbox than the state's: recover */
 	PP_LOGIN_RECOVER,
+	/* an older copy of the state's mailbox: UIDs that the witness says were
+	   shown by the open rule, while it could not be stored, are to be given
+	   again. All times restart, mail above the mark gets a validity above
+	   the witness's. It may look as if mail had been expunged, too: then
+	   recover as well (pp_mailbox_changed()) */
+	PP_LOGIN_REPEATS,
 	/* the dict is out of reach: UIDLs by uid + 0 and the witness's
 	   validity; no facts are stored */
 	PP_LOGIN_PLAIN,
@@ -67,7 +73,8 @@ enum pp_refusal {
 				   state's open rule */
 };
 
-/* Decides (design, sections 4 and 10). STATE is NULL unless FOUND. PINNED is
+/* Decides (design, sections 4 and 10); the one place for logins, removal and
+   doveadm: only where it says SERVE are STATE's facts the mailbox's. STATE is NULL unless FOUND. PINNED is
    whether UIDLs are ours (`pin` and `guid`); with `host` nobody is refused but
    for a damaged state. */
 enum pp_login_action
@@ -75,13 +82,6 @@ pp_login_decide(enum pp_lookup lookup, const struct pp_state *state,
 		const struct pp_witness *witness,
 		const struct pp_mailbox_now *mailbox, gboolean pinned,
 		enum pp_refusal *why_r);
-
-/* TRUE if MAILBOX, which is the one that STATE knows, is an older copy all the
-   same: UIDs that WITNESS says were shown by the open rule, while it could not
-   be stored, are to be given again. */
-gboolean pp_login_repeats(const struct pp_state *state,
-			  const struct pp_witness *witness,
-			  const struct pp_mailbox_now *mailbox);
 
 /* TRUE if MAILBOX is another one than STATE knows: another GUID or
    UIDVALIDITY; UIDNEXT at or below the mark (an older copy); the last shown

@@ -42,9 +42,9 @@ static gboolean state_is_older(const struct pp_state *state,
 	return witness->validity > validity;
 }
 
-gboolean pp_login_repeats(const struct pp_state *state,
-			  const struct pp_witness *witness,
-			  const struct pp_mailbox_now *mailbox)
+static gboolean uids_repeat(const struct pp_state *state,
+			    const struct pp_witness *witness,
+			    const struct pp_mailbox_now *mailbox)
 {
 	guint32 first, validity;
 
@@ -69,6 +69,8 @@ decide_found(const struct pp_state *state, const struct pp_witness *witness,
 {
 	if (pinned && state_is_older(state, witness))
 		return refuse(PP_REFUSAL_OLDER, why_r);
+	if (pinned && uids_repeat(state, witness, mailbox))
+		return PP_LOGIN_REPEATS;
 	if (pp_mailbox_changed(state, mailbox))
 		return PP_LOGIN_RECOVER;
 	return PP_LOGIN_SERVE;

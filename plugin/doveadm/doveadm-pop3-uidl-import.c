@@ -42,13 +42,6 @@ static int import_prepare(struct import_run *run, struct pp_state **state,
 	*error_r = doveadm_pop3_drop_trouble(action, why);
 	if (**error_r != '\0')
 		return -1;
-	if (!first && pp_login_repeats(*state, &run->drop.witness,
-				       &run->drop.now)) {
-		*error_r = "INBOX is an older copy of the mailbox that was "
-			"shown: the next POP3 login sees to it, import after "
-			"that";
-		return -1;
-	}
 	if (first)
 		*state = pp_state_new(&run->drop.now.id, time(NULL));
 	return doveadm_pop3_drop_sight(&run->drop, *state, first, FALSE,

@@ -125,6 +125,20 @@ static int repair_older(struct repair_run *run,
 	return 1;
 }
 
+/* UIDs that were shown in an outage are to be given again. As a login does. */
+static int repair_repeats(struct repair_run *run,
+			  struct pop3_policy_change *change,
+			  const char **error_r)
+{
+	repair_skip_lost(run, *change->state);
+	pp_state_restart_times(*change->state, run->recover.now);
+	if (pp_mailbox_changed(*change->state, &run->drop.now) &&
+	    repair_recover(run, change, error_r) < 0)
+		return -1;
+	run->outcome = "recovered";
+	return 1;
+}
+
 /* The truth is what the host shows now, whatever was shown before. Times stay
    where messages are recognised. */
 static int repair_current(struct repair_run *run,
@@ -163,6 +177,8 @@ static int repair_decided(struct repair_run *run,
 		return repair_current(run, change, error_r);
 	if (run->action == PP_LOGIN_RECOVER)
 		return repair_recover(run, change, error_r);
+	if (run->action == PP_LOGIN_REPEATS)
+		return repair_repeats(run, change, error_r);
 	if (run->action == PP_LOGIN_REFUSE) {
 		return run->why == PP_REFUSAL_LOST ?
 			repair_lost(run, change, error_r) :

@@ -208,6 +208,11 @@ const char *doveadm_pop3_drop_trouble(enum pp_login_action action,
 			"next POP3 login, or doveadm pop3 uidl repair, "
 			"recovers its UIDLs";
 	}
+	if (action == PP_LOGIN_REPEATS) {
+		return "INBOX is an older copy of the mailbox that was shown: "
+			"the next POP3 login, or doveadm pop3 uidl repair, "
+			"sees to it";
+	}
 	if (action != PP_LOGIN_REFUSE)
 		return "";
 	return why == PP_REFUSAL_LOST ?

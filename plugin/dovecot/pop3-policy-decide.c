@@ -212,12 +212,6 @@ decide_repeats(struct pop3_policy_decide *ctx, const struct pp_state *state,
 {
 	struct pop3_policy_session *session = ctx->session;
 
-	/* that may only look like mail that was expunged, too */
-	if ((ctx->action != PP_LOGIN_SERVE &&
-	     ctx->action != PP_LOGIN_RECOVER) ||
-	    !pop3_policy_session_pins(session) ||
-	    !pp_login_repeats(state, witness, &ctx->now))
-		return;
 	e_warning(session->event, "The mailbox is an older copy: UIDs up to %u "
 		  "were shown while nothing could be stored. Mail above UID "
 		  "%u gets new UIDLs, and all times start again",
@@ -225,6 +219,8 @@ decide_repeats(struct pop3_policy_decide *ctx, const struct pp_state *state,
 	session->shown_unstored = 0;
 	ctx->older_copy = TRUE;
 	ctx->lost_validity = witness->validity;
+	ctx->action = pp_mailbox_changed(state, &ctx->now) ?
+		PP_LOGIN_RECOVER : PP_LOGIN_SERVE;
 }
 
 static void
@@ -269,6 +265,8 @@ decide_action(struct pop3_policy_decide *ctx, struct pp_state *state,
 	case PP_LOGIN_REFUSE:
 		pp_state_free(state);
 		return decide_refusal(session, why, error);
+	case PP_LOGIN_REPEATS:
+		break;	/* it became another one */
 	}
 	i_unreached();
 }
@@ -337,7 +335,7 @@ const char *pop3_policy_decide(struct pop3_policy_session *session)
 		session->shown_unstored = witness.shown;
 	if (ctx.action == PP_LOGIN_REFUSE)
 		decide_lost(&ctx, state, &witness, why);
-	else
+	else if (ctx.action == PP_LOGIN_REPEATS)
 		decide_repeats(&ctx, state, &witness);
 	session->messages = ctx.now.messages;
 	if (ctx.now.messages > 0) {

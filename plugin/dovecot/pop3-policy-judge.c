@@ -34,16 +34,29 @@ int pop3_policy_judge_open(struct mail_user *user, struct mailbox **box_r,
 	return ret;
 }
 
-/* TRUE if STATE is not about what is there: the next login sees to it. */
-static bool judge_is_changed(struct pop3_policy_maildrop *md,
-			     const struct pp_state *state,
-			     const struct pp_mailbox_now *mailbox)
+/* 1 if STATE is about what is there, 0 if not: the next login sees to it. -1 and
+   *error_r where a login would be refused. */
+static int judge_compare(struct pop3_policy_maildrop *md,
+			 const struct pp_state *state,
+			 const struct pp_mailbox_now *mailbox,
+			 const char **error_r)
 {
 	struct pp_witness witness;
+	enum pp_refusal why;
 
 	pop3_policy_files_read_witness(md->files, &witness);
-	return pp_mailbox_changed(state, mailbox) ||
-		pp_login_repeats(state, &witness, mailbox);
+	switch (pp_login_decide(PP_LOOKUP_FOUND, state, &witness, mailbox,
+				md->set->uidl != POP3_POLICY_UIDL_HOST,
+				&why)) {
+	case PP_LOGIN_SERVE:
+		return 1;
+	case PP_LOGIN_REFUSE:
+		*error_r = "The dict is an older copy than the witness beside "
+			"the mailbox knows: nothing is removed";
+		return -1;
+	default:
+		return 0;
+	}
 }
 
 int pop3_policy_judge(struct pop3_policy_maildrop *md, struct mailbox *box,
@@ -55,11 +68,13 @@ int pop3_policy_judge(struct pop3_policy_maildrop *md, struct mailbox *box,
 	struct pp_mailbox_now mailbox;
 	GArray *messages;
 	gboolean clock_back;
+	int ret;
 
 	if (pop3_policy_mailbox_now(box, trans, state, &mailbox, error_r) < 0)
 		return -1;
-	if (judge_is_changed(md, state, &mailbox))
-		return 0;
+	ret = judge_compare(md, state, &mailbox, error_r);
+	if (ret <= 0)
+		return ret;
 	messages = pop3_policy_mailbox_messages(box, trans,
 						md->set->policy.protect,
 						state->hidden_flag, error_r);

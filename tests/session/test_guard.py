@@ -226,6 +226,54 @@ class Guard(PolicyTest):
             self.assertEqual(self.session(server), now)
 
     @each(format=FORMATS)
+    def test_older_state_removes_nothing(self, format):
+        """Its facts may be about other mail."""
+        server, _ = self.filled(format)
+        shutil.copy(server.dict_file("alice"), server.path("older"))
+        uidvalidity = self.uidvalidity(server)
+        for value in (1234567890, uidvalidity):
+            self.set_uidvalidity(server, value)
+            self.session(server)
+        shutil.copyfile(server.path("older"), server.dict_file("alice"))
+        server.set_time("+9d")
+        for args in (("run", "--force"), ("run",), ("explain",)):
+            ran = server.doveadm("pop3", "retention", *args, "-u", "alice")
+            self.assertNotEqual(ran.returncode, 0)
+            self.assertIn("The dict is an older copy", ran.stderr)
+        self.assertEqual(self.mails(server), 6)
+        self.assert_refused(server)
+
+    def test_older_state_of_another_mailbox_gives_no_uidl_again(self):
+        """What the lost state showed is known by the witness alone."""
+        server, before = self.filled("maildir", settings=LOG)
+        shutil.copy(server.dict_file("alice"), server.path("older"))
+        self.set_uidvalidity(server, 1234567890)
+        server.deliver("alice", message(7))
+        shown = self.session(server)
+        self.assertEqual({n: shown[n] for n in before}, before)
+        server.doveadm("expunge", "-u", "alice", "mailbox", "INBOX", "uid",
+                       "1", check=True)
+        server.deliver("alice", message(8))
+        server.remove_indexes("alice")
+        self.set_uidvalidity(server, 1234567891)
+        shutil.copyfile(server.path("older"), server.dict_file("alice"))
+        now = self.session(server)
+        # UIDs of theirs and UIDLs without the newer state
+        self.assertEqual([now[n] for n in range(1, 6)],
+                         [before[n] for n in range(2, 7)])
+        self.assertFalse({now[6], now[7]} & set(shown.values()))
+        self.assertEqual(self.session(server), now)
+
+    def uidvalidity(self, server):
+        status = server.doveadm("mailbox", "status", "-u", "alice",
+                                "uidvalidity", "INBOX", check=True)
+        return int(status.stdout.strip().rpartition("=")[2])
+
+    def set_uidvalidity(self, server, value):
+        server.doveadm("mailbox", "update", "--uid-validity", str(value),
+                       "-u", "alice", "INBOX", check=True)
+
+    @each(format=FORMATS)
     def test_lost_state_that_cannot_be_made_anew(self, format):
         """The host's own UIDLs are not what was shown."""
         server, _ = self.filled(format, settings=LOG)

@@ -295,6 +295,45 @@ class OlderCopy(RecoveryTest):
         history.look(stays=ALL, comes_back=back)
         self.assertNotIn("is an older copy", server.log(mark))
 
+    @each(format=FORMATS, by=("login", "repair"))
+    def test_import_waits_for_the_login(self, format, by):
+        """What the import would give new mail may have been shown."""
+        server = self.dovecot(format=format)
+        history = History(self, server)
+        server.deliver("alice", *messages(1, 3))
+        copied = [uidl for _, uidl in history.look()]
+        backup = server.path("backup")
+        shutil.copytree(server.home("alice"), backup)
+        server.deliver("alice", *messages(4, 5))
+        os.chmod(server.path("dict"), 0o555)
+        history.look(stays=ALL)
+        os.chmod(server.path("dict"), 0o777)
+        self.bring_back(server, backup, "of today")
+        server.deliver("alice", message(6))
+        state = server.dict_get("alice", "state")
+        for command in ("import", "verify"):
+            result = self.import_all(server, command)
+            self.assertNotEqual(result.returncode, 0)
+            self.assertIn("INBOX is an older copy", result.stderr)
+        self.assertEqual(server.dict_get("alice", "state"), state)
+        if by == "repair":
+            repaired = server.doveadm("pop3", "uidl", "repair", "-u", "alice",
+                                      check=True)
+            self.assertIn("recovered", repaired.stdout)
+        mark = server.log_mark()
+        history.look(stays=copied, comes_back=copied)
+        self.assertEqual("is an older copy" in server.log(mark),
+                         by == "login")
+        self.import_all(server, "import").check_returncode()
+        history.look(stays=copied)
+
+    def import_all(self, server, command):
+        listing = "".join("%d imported-%d\n" % (n, n) for n in range(1, 5))
+        with open(server.path("listing"), "w") as file:
+            file.write(listing)
+        return server.doveadm("pop3", "uidl", command, "-u", "alice",
+                              server.path("listing"))
+
     def assert_run_waits(self, server):
         """The times that are known are not what was brought back's."""
         ran = server.doveadm("pop3", "retention", "run", "--force", "-u",

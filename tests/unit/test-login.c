@@ -72,6 +72,10 @@ static const struct decide_row decide_rows[] = {
 	ROW(FOUND, BEHIND, PIN, SERVE, NONE),
 	/* the dict came back from a backup */
 	ROW(FOUND, EXC_AHEAD, PIN, REFUSE, OLDER),
+	/* an older copy of the mailbox, of which only the witness tells */
+	ROW(FOUND, SHOWN, PIN, SERVE, NONE),
+	ROW(FOUND, REPEATS, PIN, REPEATS, NONE),
+	ROW(FOUND, REPEATS, HOST, SERVE, NONE),
 	ROW(FOUND, NONE, HOST, SERVE, NONE),
 	ROW(FOUND, UNREADABLE, HOST, SERVE, NONE),
 	ROW(FOUND, PLAIN, HOST, SERVE, NONE),
