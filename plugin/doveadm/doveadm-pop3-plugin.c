@@ -4,10 +4,10 @@
    See doveadm-pop3.h. */
 #include "pop3-policy-compat.h"
 #include "ostream.h"
-#include "time-util.h"
 #include "mail-storage.h"
 #include "mail-user.h"
 #include "doveadm.h"
+#include "pop3-policy-event.h"
 #include "pop3-policy-judge.h"
 #include "doveadm-pop3.h"
 
@@ -182,9 +182,7 @@ doveadm_pop3_deadline(const struct pop3_policy_maildrop *md)
 
 const char *doveadm_pop3_time(uint64_t when, const char *none)
 {
-	if (when == 0)
-		return none;
-	return t_strfgmtime("%Y-%m-%dT%H:%M:%SZ", (time_t)when);
+	return pop3_policy_time_text(when, none);
 }
 
 bool doveadm_pop3_option(struct doveadm_mail_cmd_context *ctx,

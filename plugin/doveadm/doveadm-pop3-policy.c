@@ -42,12 +42,13 @@ static bool field_is_in(const char *const *fields, const char *name)
 
 static void policy_print(const struct mail_user *user, const char *text)
 {
-	const char *const *fields = policy_fields(text), *name;
+	const char *const *fields = policy_fields(text), *name, *value;
 
 	for (; *fields != NULL; fields++) {
 		name = field_name(*fields);
 		doveadm_print(name);
-		doveadm_print(*fields + strlen(name) + 1);
+		value = strchr(*fields, '=');
+		doveadm_print(value == NULL ? "" : value + 1);
 		doveadm_print(pop3_policy_own_is_overridden(user, name) ?
 			      "no, a userdb field is" : "yes");
 	}

@@ -9,6 +9,9 @@
 #include "pop3-policy-event.h"
 #include "pp-doc.h"
 
+/* 9999-12-31T23:59:59Z */
+#define TIME_TEXT_MAX 253402300799
+
 struct event_category event_category_pop3_policy = {
 	.name = "pop3-policy",
 };
@@ -35,11 +38,18 @@ static void event_add_time(struct event *event, const char *key, uint64_t when)
 		event_add_int(event, key, event_num(when));
 }
 
-static const char *event_time_text(uint64_t when)
+const char *pop3_policy_time_text(uint64_t when, const char *none)
 {
 	if (when == 0)
-		return "-";
+		return none;
+	/* no clock says it, but a stored number may: gmtime() has an end */
+	when = I_MIN(when, TIME_TEXT_MAX);
 	return t_strfgmtime("%Y-%m-%dT%H:%M:%SZ", (time_t)when);
+}
+
+static const char *event_time_text(uint64_t when)
+{
+	return pop3_policy_time_text(when, "-");
 }
 
 void pop3_policy_event_removed(struct event *parent, const char *by,

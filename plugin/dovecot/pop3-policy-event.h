@@ -18,6 +18,9 @@ extern struct event_category event_category_pop3_policy;
    event_unref() it. */
 struct event *pop3_policy_event_create(struct mail_user *user);
 
+/* WHEN in UTC, as far as the year 9999, or NONE for 0. From the data stack. */
+const char *pop3_policy_time_text(uint64_t when, const char *none);
+
 /* One line and one event a removal: user, session or run, UIDL, size, rule,
    retrieved at, first seen. DRY_RUN says "would be removed". */
 void pop3_policy_event_removed(struct event *event, const char *by,

@@ -6,6 +6,7 @@
 # not overwritten.
 
 import glob
+import hashlib
 import os
 import re
 
@@ -134,3 +135,42 @@ class DamagedLedger(PolicyTest, RecoveryTest):
         self.session(server)
         self.assertLessEqual(after.items(), self.by_guid(server).items())
         self.assertEqual(server.dict_get("alice", "ledger/1"), bad[1])
+
+
+class OddState(PolicyTest):
+    """Documents that nobody prints, and whose checksums are right."""
+    def put(self, server, *fields):
+        names = [field.partition("=")[0] for field in fields]
+        kept = [field for field in
+                server.dict_get("alice", "state").split(" ")[3:]
+                if field.partition("=")[0] not in names]
+        text = " ".join(kept + list(fields))
+        server.dict_set("alice", "state", "pp1 state %s %s" % (
+            hashlib.sha256(text.encode()).hexdigest()[:16], text))
+
+    @each(time=(2 ** 62, 2 ** 63, 2 ** 64 - 2))
+    def test_times_that_no_calendar_has(self, time):
+        server = self.dovecot(settings={
+            "pop3_policy_removal": "yes",
+            "pop3_policy_keep_retrieved": "1d"})
+        server.deliver("alice", message(1), message(2))
+        before = self.session(server, "RETR 1")
+        self.put(server, "seen=2+%d" % time, "retr=1+7,1+%d" % (time - 7),
+                 "bucket=%d.1" % time)
+        for args in (("state", "show"), ("state", "check"),
+                     ("retention", "explain"),
+                     ("retention", "run", "--force")):
+            result = server.doveadm("pop3", *args, "-u", "alice")
+            self.assertIn(result.returncode, (0, 65), result.stderr)
+        self.assertEqual(list(self.session(server).values()), [before[2]])
+
+    def test_policy_that_has_no_value(self):
+        server = self.dovecot()
+        server.deliver("alice", message(1))
+        self.session(server)
+        self.put(server, "policy=keep_retrieved;min_keep=5")
+        result = server.doveadm("-f", "tab", "pop3", "policy", "get", "-u",
+                                "alice")
+        self.assertEqual(result.stdout.splitlines()[1:],
+                         ["keep_retrieved\t\tyes", "min_keep\t5\tyes"])
+        self.assertIn("own policy cannot be read", result.stderr)
