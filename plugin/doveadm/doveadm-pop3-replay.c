@@ -14,7 +14,8 @@
 struct replay_line {
 	struct pp_usage_line line;
 	enum pp_replay outcome;
-	bool visited;
+	/* its user's turn came; and what became of it was told */
+	bool asked, told;
 };
 
 struct replay_context {
@@ -159,15 +160,20 @@ static void replay_print(struct replay_context *ctx, const char *user)
 	} T_END;
 }
 
-/* Returns how many lines there are of USER. */
-static unsigned int replay_visit(struct replay_context *ctx, const char *user)
+/* Notes of USER's lines whose turn it is, or that what became of them was
+   told. Returns how many there are. */
+static unsigned int replay_note(struct replay_context *ctx, const char *user,
+				bool told)
 {
 	unsigned int count = 0;
 	guint i;
 
 	for (i = 0; i < ctx->lines->len; i++) {
-		if (replay_is_of(replay_line(ctx, i), user)) {
-			replay_line(ctx, i)->visited = TRUE;
+		struct replay_line *line = replay_line(ctx, i);
+
+		if (replay_is_of(line, user)) {
+			line->asked = TRUE;
+			line->told = told;
 			count++;
 		}
 	}
@@ -196,13 +202,16 @@ static int cmd_usage_replay_run(struct doveadm_mail_cmd_context *_ctx,
 {
 	struct replay_context *ctx =
 		container_of(_ctx, struct replay_context, ctx);
-	unsigned int count = replay_visit(ctx, user->username);
+	unsigned int count = replay_note(ctx, user->username, FALSE);
 	int ret;
 
 	if (count == 0)
 		return 0;
 	ret = doveadm_pop3_open(_ctx, user, &ctx->md);
-	if (ret <= 0)
+	if (ret == 0)
+		return 0;
+	(void)replay_note(ctx, user->username, TRUE);
+	if (ret < 0)
 		return ret;
 	ret = replay_user(ctx, user, count);
 	pop3_policy_maildrop_deinit(&ctx->md);
@@ -219,8 +228,9 @@ static int cmd_usage_replay_next_user(struct doveadm_mail_cmd_context *_ctx,
 	while (ctx->next_user < ctx->lines->len) {
 		struct replay_line *line = replay_line(ctx, ctx->next_user++);
 
-		if (!line->visited) {
+		if (!line->asked) {
 			*username_r = line->line.user;
+			(void)replay_note(ctx, *username_r, FALSE);
 			return 1;
 		}
 	}
@@ -290,11 +300,12 @@ static void cmd_usage_replay_deinit(struct doveadm_mail_cmd_context *_ctx)
 	for (i = 0; i < ctx->lines->len; i++) {
 		struct replay_line *line = replay_line(ctx, i);
 
-		if (!line->visited) {
+		if (!line->told) {
 			i_warning("pop3-policy: %u lines of user %s were not "
 				  "added: the command was not for this user, "
-				  "or there is none of that name",
-				  replay_visit(ctx, line->line.user),
+				  "or there is none of that name, or the "
+				  "plugin is off for it",
+				  replay_note(ctx, line->line.user, TRUE),
 				  line->line.user);
 		}
 	}

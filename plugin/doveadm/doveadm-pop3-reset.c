@@ -63,7 +63,8 @@ reset_usage(struct reset *reset, const char *value, uint64_t *first_r)
 	g_autoptr(GError) error = NULL;
 	struct pp_usage *usage;
 
-	*first_r = reset->now;
+	/* finished periods may be there without it */
+	*first_r = 0;
 	if (value == NULL)
 		return pp_usage_new();
 	usage = pp_usage_decode(value, &error);
@@ -74,7 +75,6 @@ reset_usage(struct reset *reset, const char *value, uint64_t *first_r)
 	e_warning(reset->md->user->event, "pop3-policy: usage/now: %s: it %s",
 		  error->message, reset->dry_run ? "would be made anew" :
 		  "is made anew");
-	*first_r = 0;
 	return pp_usage_new();
 }
 
@@ -129,6 +129,13 @@ static int reset_change(struct pop3_policy_change *change, void *context,
 	return reset->dry_run || reset->keys->len == 0 ? 0 : 1;
 }
 
+static const char *reset_outcome(const struct reset *reset, const char *key)
+{
+	if (strcmp(key, POP3_POLICY_KEY_USAGE) == 0)
+		return reset->dry_run ? "would be reset" : "reset";
+	return reset->dry_run ? "would be deleted" : "deleted";
+}
+
 static int reset_run(struct doveadm_mail_cmd_context *ctx, struct reset *reset)
 {
 	struct pop3_policy_deadline deadline =
@@ -142,12 +149,10 @@ static int reset_run(struct doveadm_mail_cmd_context *ctx, struct reset *reset)
 		return doveadm_pop3_fail(ctx, reset->md->user,
 					 MAIL_ERROR_TEMP, error);
 	for (i = 0; i < reset->keys->len; i++) {
-		doveadm_print(g_ptr_array_index(reset->keys, i));
-		if (reset->dry_run)
-			doveadm_print(i == 0 ? "would be reset" :
-				      "would be deleted");
-		else
-			doveadm_print(i == 0 ? "reset" : "deleted");
+		const char *key = g_ptr_array_index(reset->keys, i);
+
+		doveadm_print(key);
+		doveadm_print(reset_outcome(reset, key));
 	}
 	return 0;
 }

@@ -165,8 +165,8 @@ class Drivers:
         self.assertIn("30 days", [row["value"] for row in
                                   doveadm("policy", "get", "-u", "alice")])
         doveadm("usage", "replay", "-u", "alice", input=(
-            MARK + "user=alice session=x ended=2000000000 sessions=1 "
-            "top_count=7\n").encode())
+            MARK + "user=alice session=x ended=%d sessions=1 "
+            "top_count=7\n" % time.time()).encode())
         self.assertEqual(self.show(server, "alice")["total"]["top_count"], 8)
         doveadm("usage", "reset", "-u", "alice")
         self.assertEqual(self.show(server, "alice"), {"total": {}})
@@ -331,8 +331,9 @@ class Sql(Drivers):
         server.deliver("alice", message(1))
         self.uidls(server)
         server.doveadm("pop3", "usage", "replay", "-u", "alice", input=(
-            MARK + "user=alice session=x ended=2000000000 sessions=1 "
-            "out_bytes=18446744073709551615\n").encode(), check=True)
+            MARK + "user=alice session=x ended=%d sessions=1 "
+            "out_bytes=18446744073709551615\n" % time.time()).encode(),
+            check=True)
         self.assertEqual(self.database.sql(
             "SELECT out_bytes, sessions FROM pop3_policy_usage "
             "WHERE span = 'total'"), [["18446744073709551615", "2"]])

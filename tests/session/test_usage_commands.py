@@ -9,14 +9,19 @@ import json
 import os
 import re
 import subprocess
+import time
 
+from dovecot import installed_line
 from fakedict import ANSWER, COMMIT, FAIL, LOSE, FakeDict
+from test_doveadm import OFF
 from test_examples import source
 from test_usage import ALL_NAMES, LAST_MONTH, NAMES, STORY, Counting, \
     UsageTest, add_up, last_month
 from testcase import each, message, wait_for
 
 MARK = "usage not stored, to be replayed: "
+# Lines of the time to come are not added.
+ENDED = int(time.time())
 
 
 class Commands(UsageTest):
@@ -83,7 +88,7 @@ class Replay(Commands):
         self.deliver_some(server)
         Counting(server, "alice").quit()
         server.wait_no_process("pop3")
-        line = self.line("alice", "x", 2000000000, "sessions=1")
+        line = self.line("alice", "x", ENDED, "sessions=1")
         fake.rule = lambda operation, user, keys: \
             FAIL if operation == COMMIT else ANSWER
         self.assertEqual(self.replay(server, line, "-A", code=75), [])
@@ -92,17 +97,18 @@ class Replay(Commands):
         self.assertEqual(self.replay(server, line, "-A"), [("x", "added")])
 
     def test_too_old_to_be_sure(self):
-        server = self.dovecot(reuse=True)
+        server = self.dovecot(reuse=True, faketime=True)
         self.deliver_some(server)
         for _ in range(40):
             with server.pop3("alice") as client:
                 client.quit()
         server.stop()
+        server.set_time("+1d")
         server.start()
         before = self.show(server, "alice")["total"]
         self.assertEqual(before["sessions"], 40)
         lines = self.line("alice", "old", 1000000000, "sessions=1") + \
-            self.line("alice", "new", 2000000000, "sessions=1 retr_count=7")
+            self.line("alice", "new", ENDED + 7200, "sessions=1 retr_count=7")
         self.assertEqual(self.replay(server, lines, "-A"), [
             ("old", "not added: too old to be sure"), ("new", "added")])
         after = self.show(server, "alice")["total"]
@@ -147,16 +153,27 @@ class Replay(Commands):
         Counting(server, "alice").quit()
         server.wait_no_process("pop3")
         text = "Nov 24 something else\n" + \
-            self.line("alice", "x", 2000000000, "sessions=1") + \
-            self.line("alice", "y", 2000000000, "sessions=a") + \
+            self.line("alice", "x", ENDED, "sessions=1") + \
+            self.line("alice", "y", ENDED, "sessions=a") + \
             MARK + "user=alice\n" + "x" * 100000 + "\n" + \
-            self.line("nobody", "z", 2000000000, "sessions=1") + \
-            self.line("alice", "w", 2000000000, "sessions=1")
+            self.line("nobody", "z", ENDED, "sessions=1") + \
+            self.line("alice", "w", ENDED, "sessions=1")
         self.assertEqual(self.replay(server, text, "-u", "alice", code=65),
                          [("x", "added"), ("w", "added")])
         for told in ("Line 3 ", "Line 4 ", "1 lines of user nobody were not"):
             self.assertIn(told, self.replay_errors)
         self.assertEqual(self.show(server, "alice")["total"]["sessions"], 3)
+
+    def test_of_a_user_for_whom_the_plugin_is_off(self):
+        server = self.dovecot(users={"alice": {}, "bob": OFF[installed_line()]})
+        self.deliver_some(server)
+        lines = "".join(self.line(user, session, ENDED, "sessions=1")
+                        for user in ("alice", "bob") for session in "xy")
+        self.assertEqual(self.replay(server, lines, "-A"),
+                         [("x", "added"), ("y", "added")])
+        self.assertEqual(self.replay_errors.count("No dict is set"), 1)
+        self.assertIn("2 lines of user bob were not added",
+                      self.replay_errors)
 
     def test_users_with_odd_names(self):
         fake = FakeDict()
@@ -190,7 +207,7 @@ class Replay(Commands):
         Counting(server, "alice").quit()
         server.wait_no_process("pop3")
         with open(server.path("lines"), "w", encoding="ascii") as file:
-            file.write(self.line("alice", "x", 2000000000, "sessions=1"))
+            file.write(self.line("alice", "x", ENDED, "sessions=1"))
         self.assertEqual(self.replay(server, "", "-A", server.path("lines")),
                          [("x", "added")])
 
@@ -203,7 +220,7 @@ class Limits(Commands):
     def test_a_counter_at_its_limit_stays_there_and_is_told_once(self, dict):
         server = self.dovecot(dict=dict)
         self.deliver_some(server)
-        line = self.line("alice", "x", 2000000000, "sessions=1 in_bytes=%d "
+        line = self.line("alice", "x", ENDED, "sessions=1 in_bytes=%d "
                          "out_bytes=%d" % (self.FULL - 1, self.FULL - 1))
         self.assertEqual(self.replay(server, line, "-A"), [("x", "added")])
         self.assertEqual(self.replay_errors, "")
@@ -218,7 +235,7 @@ class Limits(Commands):
             self.assertEqual((row["sessions"], row["retr_count"]), (3, 2))
         self.assertEqual(re.findall(self.TOLD + "(.*)", server.log()), [
             "in_bytes out_bytes (doveadm pop3 usage reset begins anew)"])
-        line = self.line("alice", "y", 2000000001, "sessions=1 dele_count=%d"
+        line = self.line("alice", "y", ENDED, "sessions=1 dele_count=%d"
                          % self.FULL)
         self.assertEqual(self.replay(server, line, "-A"), [("y", "added")])
         self.assertIn(self.TOLD + "dele_count ", self.replay_errors)
@@ -264,6 +281,19 @@ class Reset(Commands):
         client = Counting(server, "alice")
         client.quit()
         self.assert_counted(server, "alice", client.counts)
+
+    def test_finished_periods_without_counters(self):
+        server = self.dovecot(faketime=True)
+        self.deliver_some(server)
+        for moment in ("2031-01-30T12:00:00", "2031-02-03T12:00:00"):
+            server.set_moment(moment)
+            self.session(server, 1)
+        server.dict_unset("alice", "usage/now")
+        keys = ["usage/2031-01", "usage/2031-01-30"]
+        self.assertEqual(self.reset(server, "--dry-run"),
+                         dict.fromkeys(keys, "would be deleted"))
+        self.assertEqual(self.reset(server), dict.fromkeys(keys, "deleted"))
+        self.assertEqual(self.reset(server), {})
 
     def test_nothing_there(self):
         server = self.dovecot()
