@@ -93,17 +93,19 @@ GArray *pp_usage_filed_array(void);
 enum pp_replay {
 	PP_REPLAY_KNOWN,	/* it was counted before */
 	PP_REPLAY_UNSURE,	/* so old that it may have been */
+	PP_REPLAY_AHEAD,	/* its end is yet to come: a clock was wrong */
 	PP_REPLAY_ADDED
 };
 /* The same for a logged line that is replayed later. Its session, which ended
-   at ENDED, is remembered among the last PP_USAGE_REPLAYS_MAX replayed ones.
+   at ENDED, is remembered among the last PP_USAGE_REPLAYS_MAX replayed ones; it
+   is NOW.
    Nothing is added but for PP_REPLAY_ADDED. A month or day before the current
    one is appended to FILED with the doc NULL: the caller has to add COUNTERS
    to its document, pp_usage_period_add(). */
 enum pp_replay
 pp_usage_replay(struct pp_usage *usage, const char *session_id,
 		const struct pp_counters *counters, guint64 ended,
-		GArray *filed);
+		guint64 now, GArray *filed);
 
 /* All counters are 0 again. What ended up to NOW is known or unsure for
    pp_usage_replay(). */
@@ -142,11 +144,12 @@ struct pp_usage_line {
 /* "usage not stored, to be replayed: user=..." as a new string. */
 char *pp_usage_line_print(const char *user, const char *session,
 			  guint64 ended, const struct pp_counters *counters);
-/* Where in the text of a log there is one, behind "...to be replayed: ", or
-   NULL. */
-const char *pp_usage_line_find(const char *text);
-/* Reads what pp_usage_line_find() found, to the end of TEXT. FALSE with ERROR
-   set (SYNTAX). pp_usage_line_clear() frees the two strings. */
+/* TRUE if there are the words of such a line in TEXT, a line of a log. */
+gboolean pp_usage_line_has(const char *text);
+/* Reads such a line, with what the log has in front of it. FALSE with ERROR set
+   (SYNTAX) if it cannot be read, or may be what a user got into another line:
+   there is more in front than a log prefix with the user's name or the session
+   (nothing is right, too). pp_usage_line_clear() frees the two strings. */
 gboolean pp_usage_line_parse(const char *text, struct pp_usage_line *line_r,
 			     GError **error);
 void pp_usage_line_clear(struct pp_usage_line *line);

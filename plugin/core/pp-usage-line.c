@@ -10,6 +10,8 @@
 #include "pp-usage.h"
 
 #define LINE_MARK "usage not stored, to be replayed: "
+/* what is between the log prefix and the mark */
+#define LINE_LEVEL "Error: pop3-policy: "
 
 char *pp_usage_line_print(const char *user, const char *session,
 			  guint64 ended, const struct pp_counters *counters)
@@ -25,11 +27,14 @@ char *pp_usage_line_print(const char *user, const char *session,
 
 /* The last one: what is in front of it may be a user's name too, which is not
    escaped there. */
-const char *pp_usage_line_find(const char *text)
+static const char *find_mark(const char *text)
 {
-	const char *found = g_strrstr(text, LINE_MARK);
+	return g_strrstr(text, LINE_MARK);
+}
 
-	return found == NULL ? NULL : found + strlen(LINE_MARK);
+gboolean pp_usage_line_has(const char *text)
+{
+	return find_mark(text) != NULL;
 }
 
 /* The value of the field NAME at *TEXT, a new string or NULL. Moves *TEXT to
@@ -55,7 +60,7 @@ static char *take_escaped(const char **text, const char *name)
 	return value == NULL ? NULL : pp_unescape(value);
 }
 
-gboolean pp_usage_line_parse(const char *text, struct pp_usage_line *line_r,
+static gboolean parse_fields(const char *text, struct pp_usage_line *line_r,
 			     GError **error)
 {
 	g_autofree char *user = take_escaped(&text, "user");
@@ -78,6 +83,80 @@ gboolean pp_usage_line_parse(const char *text, struct pp_usage_line *line_r,
 	line.session = g_steal_pointer(&session);
 	*line_r = line;
 	return TRUE;
+}
+
+/* Prefixes are the administrator's, but have the user's name, or what is before
+   its @, or the session. */
+static gboolean names_line(const char *prefix, const struct pp_usage_line *line)
+{
+	g_auto(GStrv) parts = g_strsplit(line->user, "@", 2);
+	const char *session = line->session;
+
+	if (g_str_has_prefix(session, "removal") &&
+	    strchr(session, '/') != NULL)
+		session = strchr(session, '/') + 1;
+	return strstr(prefix, parts[0]) != NULL ||
+		strstr(prefix, session) != NULL;
+}
+
+/* FALSE if there is a level's word, or a ": " at another place than the end of
+   a syslog tag in front and the end of all: what Dovecot logs begins with words
+   of its own, and these with one of the two. */
+static gboolean is_prefix(const char *text)
+{
+	static const char *const levels[] = {
+		"Debug: ", "Info: ", "Warning: ", "Error: ", "Fatal: ",
+		"Panic: "
+	};
+	const char *colon = strstr(text, ": ");
+
+	for (guint i = 0; i < G_N_ELEMENTS(levels); i++) {
+		if (strstr(text, levels[i]) != NULL)
+			return FALSE;
+	}
+	if (colon != NULL && colon[2] != '\0' &&
+	    strcspn(text, "(<") > (gsize)(colon - text))
+		colon = strstr(colon + 2, ": ");
+	return colon == NULL || colon[2] == '\0';
+}
+
+/* TRUE if the plugin wrote LINE at MARK in TEXT, and no user got it into another
+   line of the log: see DESIGN, section 5. */
+static gboolean is_own(const char *text, const char *mark,
+		       const struct pp_usage_line *line)
+{
+	g_autoptr(GString) prefix = g_string_new_len(text, mark - text);
+
+	if (mark == text)
+		return TRUE;
+	if (!g_str_has_suffix(prefix->str, LINE_LEVEL))
+		return FALSE;
+	g_string_truncate(prefix, prefix->len - strlen(LINE_LEVEL));
+	if (!names_line(prefix->str, line))
+		return FALSE;
+	/* a user may be called anything */
+	g_string_replace(prefix, line->user, "_", 0);
+	return is_prefix(prefix->str);
+}
+
+gboolean pp_usage_line_parse(const char *text, struct pp_usage_line *line_r,
+			     GError **error)
+{
+	const char *mark = find_mark(text);
+	struct pp_usage_line line;
+
+	g_assert(mark != NULL);
+	if (!parse_fields(mark + strlen(LINE_MARK), &line, error))
+		return FALSE;
+	if (is_own(text, mark, &line)) {
+		*line_r = line;
+		return TRUE;
+	}
+	pp_usage_line_clear(&line);
+	g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX,
+		    "is not the plugin's own: in front of its words is "
+		    "something else than a log prefix of this user");
+	return FALSE;
 }
 
 void pp_usage_line_clear(struct pp_usage_line *line)

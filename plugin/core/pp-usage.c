@@ -208,12 +208,14 @@ gboolean pp_usage_add(struct pp_usage *usage, const char *session_id,
 enum pp_replay
 pp_usage_replay(struct pp_usage *usage, const char *session_id,
 		const struct pp_counters *counters, guint64 ended,
-		GArray *filed)
+		guint64 now, GArray *filed)
 {
 	g_autofree char *known_as = pp_usage_id(session_id);
 
 	if (is_known(usage, known_as))
 		return PP_REPLAY_KNOWN;
+	if (ended > now)
+		return PP_REPLAY_AHEAD;
 	if (ended <= usage->forgotten)
 		return PP_REPLAY_UNSURE;
 	remember_id(usage, usage->replays, PP_USAGE_REPLAYS_MAX, known_as,

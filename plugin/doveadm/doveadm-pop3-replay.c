@@ -10,6 +10,7 @@
 #include "doveadm-pop3.h"
 
 #include <sysexits.h>
+#include <time.h>
 
 struct replay_line {
 	struct pp_usage_line line;
@@ -47,6 +48,8 @@ static const char *replay_outcome(const struct replay_context *ctx,
 		return ctx->dry_run ? "would be added" : "added";
 	case PP_REPLAY_KNOWN:
 		return "was counted before";
+	case PP_REPLAY_AHEAD:
+		return "not added: ended in the future";
 	case PP_REPLAY_UNSURE:
 		break;
 	}
@@ -75,7 +78,7 @@ static void replay_one(struct pop3_policy_change *change, GHashTable *late,
 
 	line->outcome = pp_usage_replay(change->usage, line->line.session,
 					&line->line.counters,
-					line->line.ended, filed);
+					line->line.ended, time(NULL), filed);
 	if (line->outcome == PP_REPLAY_ADDED)
 		change->usage_changed = TRUE;
 	for (i = 0; i < filed->len; i++) {
@@ -240,14 +243,13 @@ static int cmd_usage_replay_next_user(struct doveadm_mail_cmd_context *_ctx,
 static void replay_read_line(struct replay_context *ctx, const char *text,
 			     unsigned int number)
 {
-	const char *found = pp_usage_line_find(text);
 	g_autoptr(GError) error = NULL;
 	struct replay_line line;
 
-	if (found == NULL)
+	if (!pp_usage_line_has(text))
 		return;
 	i_zero(&line);
-	if (pp_usage_line_parse(found, &line.line, &error)) {
+	if (pp_usage_line_parse(text, &line.line, &error)) {
 		g_array_append_val(ctx->lines, line);
 		return;
 	}

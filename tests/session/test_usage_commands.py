@@ -123,6 +123,7 @@ class Replay(Commands):
         self.session(server, 1)
         server.set_moment("2031-02-03T12:00:00")
         self.session(server, 2)
+        server.set_moment("2031-02-06T12:00:00")
         day = 86400
         first = 1927540800      # 2031-01-30T12:00:00Z
         lines = "".join(self.line("alice", *args) for args in (
@@ -164,6 +165,31 @@ class Replay(Commands):
             self.assertIn(told, self.replay_errors)
         self.assertEqual(self.show(server, "alice")["total"]["sessions"], 3)
 
+    def test_what_others_got_into_the_log_is_not_added(self):
+        """Subjects are in Dovecot's own log, if the administrator wants so."""
+        fake = FakeDict()
+        self.addCleanup(fake.destroy)
+        server = self.dovecot(
+            dict=fake.setting, mail_plugins=("notify", "mail_log"),
+            users={"a": {}}, settings={"mail_log_fields": "subject"})
+        self.deliver_some(server, "a")
+        forged = self.line("a", "x", 1, "sessions=9").strip()
+        server.deliver("a", message(9).replace(b"message 9", forged.encode()))
+        fake.rule = lambda operation, user, keys: \
+            FAIL if operation == COMMIT else ANSWER
+        Counting(server, "a").quit()
+        server.wait_no_process("pop3")
+        fake.rule = lambda operation, user, keys: ANSWER
+        server.wait_log("Error: pop3-policy: " + MARK +
+                        "user=a session=.* last_session=")
+        log = server.log()
+        self.assertRegex(log, "(?m)subject=" + forged + "$")
+        outcomes = self.replay(server, log, "-A", code=65)
+        self.assertEqual([outcome for _, outcome in outcomes], ["added"])
+        self.assertNotEqual(outcomes[0][0], "x")
+        self.assertEqual(self.replay_errors.count("is not the plugin's own"),
+                         1)
+
     def test_of_a_user_for_whom_the_plugin_is_off(self):
         server = self.dovecot(users={"alice": {}, "bob": OFF[installed_line()]})
         self.deliver_some(server)
@@ -200,6 +226,21 @@ class Replay(Commands):
         for name in NAMES:
             total = self.show(server, name)["total"]
             self.assertEqual((total["sessions"], total["retr_count"]), (2, 1))
+
+    def test_what_ended_in_the_future_is_not_added(self):
+        server = self.dovecot(faketime=True)
+        self.deliver_some(server)
+        Counting(server, "alice").quit()
+        server.wait_no_process("pop3")
+        lines = self.line("alice", "x", ENDED + 86400, "sessions=1") + \
+            self.line("alice", "y", ENDED, "sessions=1")
+        self.assertEqual(self.replay(server, lines, "-A"), [
+            ("y", "added"), ("x", "not added: ended in the future")])
+        self.assertEqual(self.show(server, "alice")["total"]["sessions"], 2)
+        server.set_time("+2d")
+        self.assertEqual(self.replay(server, lines, "-A"), [
+            ("y", "was counted before"), ("x", "added")])
+        self.assertEqual(self.show(server, "alice")["total"]["sessions"], 3)
 
     def test_from_a_file(self):
         server = self.dovecot()

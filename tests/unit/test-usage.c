@@ -332,7 +332,8 @@ static void check_replay(struct pp_usage *usage, const char *id, guint64 ended,
 	g_autoptr(GArray) filed = pp_usage_filed_array();
 	struct pp_counters counters = session_counters(1, ended);
 
-	g_assert_cmpint(pp_usage_replay(usage, id, &counters, ended, filed),
+	g_assert_cmpint(pp_usage_replay(usage, id, &counters, ended,
+					MAX(ended, NOON), filed),
 			==, expected);
 }
 
@@ -439,6 +440,24 @@ static void test_unsure_without_times(void)
 	pp_usage_free(usage);
 }
 
+/* What has not happened yet is known before it is called that. */
+static void test_ahead(void)
+{
+	struct pp_usage *usage = pp_usage_new();
+	g_autoptr(GArray) filed = pp_usage_filed_array();
+	struct pp_counters counters = session_counters(1, NOON);
+
+	g_assert_true(add(usage, "a", 1, NOON + DAY, filed));
+	g_assert_cmpint(pp_usage_replay(usage, "b", &counters, NOON + 1, NOON,
+					filed), ==, PP_REPLAY_AHEAD);
+	g_assert_cmpint(pp_usage_replay(usage, "a", &counters, NOON + DAY,
+					NOON, filed), ==, PP_REPLAY_KNOWN);
+	check_usage(usage, 1, "2026-11", 1, "2026-11-25", 1);
+	g_assert_cmpint(pp_usage_replay(usage, "b", &counters, NOON + 1,
+					NOON + 1, filed), ==, PP_REPLAY_ADDED);
+	pp_usage_free(usage);
+}
+
 /* A replayed line goes to the month and the day in which it ended. */
 static void test_late(void)
 {
@@ -448,8 +467,8 @@ static void test_late(void)
 	const struct pp_usage_filed *late;
 
 	g_assert_true(add(usage, "a", 1, NOON + 10 * DAY, filed));
-	g_assert_cmpint(pp_usage_replay(usage, "b", &counters, NOON, filed),
-			==, PP_REPLAY_ADDED);
+	g_assert_cmpint(pp_usage_replay(usage, "b", &counters, NOON, NOON,
+					filed), ==, PP_REPLAY_ADDED);
 	check_usage(usage, 2, "2026-12", 1, "2026-12-04", 1);
 	g_assert_cmpuint(filed->len, ==, 2);
 	late = &g_array_index(filed, struct pp_usage_filed, 0);
@@ -546,7 +565,7 @@ static void test_expire(void)
 	/* what is gone does not come back; its month does */
 	g_array_set_size(filed, 0);
 	g_assert_cmpint(pp_usage_replay(usage, "c", &counters, NOON - 9 * DAY,
-					filed), ==, PP_REPLAY_ADDED);
+					NOON, filed), ==, PP_REPLAY_ADDED);
 	g_assert_cmpuint(filed->len, ==, 0);
 	check_usage(usage, 3, "2026-11", 3, "2026-11-24", 1);
 	pp_usage_free(usage);
@@ -576,12 +595,12 @@ static void test_lines(void)
 			row->user, row->session, NOON, &counters);
 		/* a log has the name in front, too */
 		g_autofree char *logged = g_strdup_printf(
-			"Nov 24 pop3(%s): Error: %s\r\n", row->user, text);
-		const char *found = pp_usage_line_find(logged);
+			"Nov 24 pop3(%s)<1><2>: Error: pop3-policy: %s\r\n",
+			row->user, text);
 
 		g_test_message("%s", row->what);
-		g_assert_nonnull(found);
-		g_assert_true(pp_usage_line_parse(found, &line, NULL));
+		g_assert_true(pp_usage_line_has(logged));
+		g_assert_true(pp_usage_line_parse(logged, &line, NULL));
 		g_assert_cmpstr(line.user, ==, row->user);
 		g_assert_cmpstr(line.session, ==, row->session);
 		g_assert_cmpuint(line.ended, ==, NOON);
@@ -589,7 +608,97 @@ static void test_lines(void)
 				sizeof(counters));
 		pp_usage_line_clear(&line);
 	}
-	g_assert_null(pp_usage_line_find("pop3(alice): Info: Disconnected"));
+	g_assert_false(pp_usage_line_has("pop3(alice): Info: Disconnected"));
+}
+
+#define MARK "usage not stored, to be replayed: "
+#define LEVEL "Error: pop3-policy: "
+#define FIELDS "user=alice@example.com session=S/1 ended=1 sessions=7"
+
+struct place_row {
+	const char *what, *prefix;
+	gboolean valid;
+};
+
+/* What may be in front of the plugin's words. */
+static const struct place_row place_rows[] = {
+	{ "nothing: cut out by somebody", "", TRUE },
+	{ "a file", "2026-11-24 12:00:00 pop3(alice@example.com)<1><S/1>: "
+	  LEVEL, TRUE },
+	{ "another time", "24/Nov/2026 12:00:00.5 +0100: "
+	  "pop3(alice@example.com)<1><S/1>: " LEVEL, TRUE },
+	{ "no time", "pop3(alice@example.com)<1><S/1>: " LEVEL, TRUE },
+	{ "syslog", "Nov 24 12:00:00 mx1 dovecot: "
+	  "pop3(alice@example.com)<1><S/1>: " LEVEL, TRUE },
+	{ "syslog, another time", "2026-11-24T12:00:00.5+01:00 mx1 "
+	  "dovecot[12]: pop3(alice@example.com)<1><S/1>: " LEVEL, TRUE },
+	{ "RFC 5424", "<19>1 2026-11-24T12:00:00Z mx1 dovecot 12 - - "
+	  "pop3(alice@example.com)<1><S/1>: " LEVEL, TRUE },
+	{ "doveadm", "doveadm(alice@example.com): " LEVEL, TRUE },
+	{ "doveadm of elsewhere", "Nov 24 mx1 dovecot: "
+	  "doveadm(::1,alice@example.com)<1><>: " LEVEL, TRUE },
+	{ "a prefix of the administrator's", "Nov 24 mx1 dovecot: "
+	  "pop3 alice@example.com - " LEVEL, TRUE },
+	{ "the name alone", "pop3 [alice] " LEVEL, TRUE },
+	{ "the session alone", "Nov 24 pop3-S/1: " LEVEL, TRUE },
+	{ "no level", "pop3(alice@example.com)<1><S/1>: pop3-policy: ",
+	  FALSE },
+	{ "another level", "pop3(alice@example.com)<1><S/1>: Info: "
+	  "pop3-policy: ", FALSE },
+	{ "another plugin's", "pop3(alice@example.com)<1><S/1>: Error: x: ",
+	  FALSE },
+	{ "somebody else's", "pop3(bob)<1><2>: " LEVEL, FALSE },
+	{ "a client's ID in a file", "Nov 24 imap(bob)<1><2>: Info: ID sent: "
+	  "name=pop3(alice@example.com)<1><S/1>: " LEVEL, FALSE },
+	{ "a client's ID, in syslog", "Nov 24 mx1 dovecot: imap(bob)<1><2>: "
+	  "ID sent: name=pop3(alice@example.com)<1><S/1>: " LEVEL, FALSE },
+	{ "short", "Nov 24 mx1 dovecot: imap(bob)<1><2>: ID sent: "
+	  "name=S/1" LEVEL, FALSE },
+	{ "without a tag", "Nov 24 mx1 imap(bob)<1><2>: ID sent: "
+	  "name=alice@example.com: " LEVEL, FALSE },
+	{ "before a login", "Nov 24 mx1 dovecot: imap-login: ID sent: "
+	  "name=alice@example.com: " LEVEL, FALSE },
+	{ "before a login, without a tag", "Nov 24 mx1 imap-login: ID sent: "
+	  "name=alice@example.com: " LEVEL, FALSE },
+	{ "a subject", "Nov 24 imap(alice@example.com)<1><2>: Info: save: "
+	  "subject=" LEVEL, FALSE },
+	{ "of an error", "Nov 24 imap(bob)<1><2>: Error: Mailbox "
+	  "alice@example.com: " LEVEL, FALSE },
+	{ "with a prefix of the administrator's", "Nov 24 mx1 dovecot: "
+	  "imap bob - ID sent: name=alice@example.com: " LEVEL, FALSE },
+	{ "with one, short", "Nov 24 mx1 dovecot: imap bob - ID sent: "
+	  "name=alice@example.com " LEVEL, FALSE },
+	{ "words cut out within", "x ", FALSE },
+	{ "a blank", " ", FALSE }
+};
+
+static void test_places(void)
+{
+	for (guint i = 0; i < G_N_ELEMENTS(place_rows); i++) {
+		const struct place_row *row = &place_rows[i];
+		g_autofree char *text = g_strconcat(row->prefix, MARK FIELDS,
+						    NULL);
+		struct pp_usage_line line = { .user = NULL };
+		g_autoptr(GError) error = NULL;
+
+		g_test_message("%s", row->what);
+		g_assert_true(pp_usage_line_has(text));
+		g_assert_cmpint(pp_usage_line_parse(text, &line, &error), ==,
+				row->valid);
+		if (!row->valid)
+			g_assert_error(error, PP_ERROR, PP_ERROR_SYNTAX);
+		pp_usage_line_clear(&line);
+	}
+}
+
+static void test_place_of_a_removal(void)
+{
+	struct pp_usage_line line;
+
+	g_assert_true(pp_usage_line_parse("Nov 24 <S/1>: " LEVEL MARK
+		"user=alice session=removal12/S/1 ended=1 sessions=7", &line,
+		NULL));
+	pp_usage_line_clear(&line);
 }
 
 static const char *const bad_lines[] = {
@@ -612,10 +721,10 @@ static void test_bad_lines(void)
 	for (guint i = 0; i < G_N_ELEMENTS(bad_lines); i++) {
 		struct pp_usage_line line = { .user = NULL };
 		g_autoptr(GError) error = NULL;
+		g_autofree char *text = g_strconcat(MARK, bad_lines[i], NULL);
 
 		g_test_message("%s", bad_lines[i]);
-		g_assert_false(pp_usage_line_parse(bad_lines[i], &line,
-						   &error));
+		g_assert_false(pp_usage_line_parse(text, &line, &error));
 		g_assert_error(error, PP_ERROR, PP_ERROR_SYNTAX);
 		g_assert_null(line.user);
 	}
@@ -683,7 +792,7 @@ static void test_largest(void)
 		g_assert_true(pp_usage_add(usage, id, &counters, LATEST + i,
 					   filed));
 		g_assert_cmpint(pp_usage_replay(usage, replay, &counters,
-						LATEST + i, filed),
+						LATEST + i, LATEST + i, filed),
 				==, PP_REPLAY_ADDED);
 	}
 	doc = pp_usage_encode(usage);
@@ -719,8 +828,8 @@ static char *make_golden(void)
 	counters.value[PP_RETR_BYTES] = 4096;
 	g_assert_true(pp_usage_add(usage, "s1", &counters, NOON, filed));
 	g_assert_true(add(usage, "a,b c", 0, NOON + DAY, filed));
-	g_assert_cmpint(pp_usage_replay(usage, "s3", &none, NOON, filed), ==,
-			PP_REPLAY_ADDED);
+	g_assert_cmpint(pp_usage_replay(usage, "s3", &none, NOON, NOON, filed),
+			==, PP_REPLAY_ADDED);
 	doc = pp_usage_encode(usage);
 	pp_usage_free(usage);
 	return doc;
@@ -873,11 +982,14 @@ int main(int argc, char **argv)
 	g_test_add_func("/usage/unsure", test_unsure);
 	g_test_add_func("/usage/unsure-without-times",
 			test_unsure_without_times);
+	g_test_add_func("/usage/ahead", test_ahead);
 	g_test_add_func("/usage/late", test_late);
 	g_test_add_func("/usage/period-add", test_period_add);
 	g_test_add_func("/usage/reset", test_reset);
 	g_test_add_func("/usage/expire", test_expire);
 	g_test_add_func("/usage/lines", test_lines);
+	g_test_add_func("/usage/places", test_places);
+	g_test_add_func("/usage/place-of-a-removal", test_place_of_a_removal);
 	g_test_add_func("/usage/bad-lines", test_bad_lines);
 	g_test_add_func("/usage/ids", test_ids);
 	g_test_add_func("/usage/largest", test_largest);
