@@ -1,125 +1,15 @@
 /* Copyright (c) 2026 dovecot-pop3-policy authors
    SPDX-License-Identifier: LGPL-2.1-or-later
 
-   The text of usage accounting: counters by name, `usage/now` with its three
-   sets of them ("total.", "month.", "day.") and session ids, and a finished
-   period. Counters that are 0 are left out. */
+   The text of usage accounting: `usage/now` with its three sets of counters
+   ("total.", "month.", "day.") and session ids, and a finished period. Counters
+   that are 0 are left out. */
 #include <string.h>
 #include "pp-usage-private.h"
 #include "pp-doc.h"
 #include "pp-error.h"
 
 #define DOC_KIND "usage"
-
-static const char *const counter_names[PP_COUNTERS] = {
-	[PP_SESSIONS] = "sessions",
-	[PP_SESSIONS_ABORTED] = "sessions_aborted",
-	[PP_SECONDS] = "seconds",
-	[PP_RETR_COUNT] = "retr_count",
-	[PP_RETR_BYTES] = "retr_bytes",
-	[PP_TOP_COUNT] = "top_count",
-	[PP_TOP_BYTES] = "top_bytes",
-	[PP_RETR_ABORTED_COUNT] = "retr_aborted_count",
-	[PP_RETR_ABORTED_BYTES] = "retr_aborted_bytes",
-	[PP_TOP_ABORTED_COUNT] = "top_aborted_count",
-	[PP_TOP_ABORTED_BYTES] = "top_aborted_bytes",
-	[PP_AGAIN_COUNT] = "again_count",
-	[PP_AGAIN_BYTES] = "again_bytes",
-	[PP_UIDL_COUNT] = "uidl_count",
-	[PP_LIST_COUNT] = "list_count",
-	[PP_DELE_COUNT] = "dele_count",
-	[PP_REMOVED_COUNT] = "removed_count",
-	[PP_REMOVED_BYTES] = "removed_bytes",
-	[PP_IN_BYTES] = "in_bytes",
-	[PP_OUT_BYTES] = "out_bytes",
-	[PP_FIRST_SESSION] = "first_session",
-	[PP_LAST_SESSION] = "last_session"
-};
-
-const char *pp_counter_name(enum pp_counter counter)
-{
-	g_assert((guint)counter < PP_COUNTERS);
-	return counter_names[counter];
-}
-
-/* PP_COUNTERS: there is none of that name. */
-static guint find_counter(const char *name)
-{
-	guint i = 0;
-
-	while (i < PP_COUNTERS && strcmp(counter_names[i], name) != 0)
-		i++;
-	return i;
-}
-
-char *pp_counters_print(const struct pp_counters *counters, char separator)
-{
-	GString *text = g_string_new(NULL);
-
-	for (guint i = 0; i < PP_COUNTERS; i++) {
-		if (counters->value[i] == 0)
-			continue;
-		if (text->len > 0)
-			g_string_append_c(text, separator);
-		g_string_append_printf(text, "%s=%" G_GUINT64_FORMAT,
-				       counter_names[i], counters->value[i]);
-	}
-	return g_string_free(text, FALSE);
-}
-
-static gboolean set_counter(struct pp_counters *counters, const char *name,
-			    const char *value, GError **error)
-{
-	guint counter = find_counter(name);
-
-	if (counter == PP_COUNTERS) {
-		g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX,
-			    "has an unknown counter '%.40s'", name);
-		return FALSE;
-	}
-	if (!pp_parse_uint64(value, &counters->value[counter])) {
-		g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX,
-			    "has a bad number for '%s'", name);
-		return FALSE;
-	}
-	return TRUE;
-}
-
-/* One NAME=VALUE of a list; SEEN are the names before it. */
-static gboolean parse_pair(char *pair, struct pp_counters *counters,
-			   GHashTable *seen, GError **error)
-{
-	char *value = strchr(pair, '=');
-
-	if (value == NULL) {
-		g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX,
-			    "has '%.40s' without a value", pair);
-		return FALSE;
-	}
-	*value++ = '\0';
-	if (!g_hash_table_add(seen, pair)) {
-		g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX,
-			    "has '%.40s' twice", pair);
-		return FALSE;
-	}
-	return set_counter(counters, pair, value, error);
-}
-
-gboolean pp_counters_parse(const char *text, char separator,
-			   struct pp_counters *counters_r, GError **error)
-{
-	const char delimiter[] = { separator, '\0' };
-	struct pp_counters counters = { 0 };
-	g_auto(GStrv) pairs = g_strsplit(text, delimiter, -1);
-	g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
-
-	for (guint i = 0; pairs[i] != NULL; i++) {
-		if (!parse_pair(pairs[i], &counters, seen, error))
-			return FALSE;
-	}
-	*counters_r = counters;
-	return TRUE;
-}
 
 char *pp_usage_id(const char *id)
 {
@@ -140,8 +30,8 @@ static void add_counters(GString *body, const char *prefix,
 			 const struct pp_counters *counters)
 {
 	for (guint i = 0; i < PP_COUNTERS; i++) {
-		g_autofree char *field = g_strconcat(prefix, counter_names[i],
-						     NULL);
+		g_autofree char *field = g_strconcat(prefix,
+						     pp_counter_name(i), NULL);
 
 		if (counters->value[i] != 0)
 			pp_doc_add_uint(body, field, counters->value[i]);
@@ -295,9 +185,9 @@ static gboolean set_prefixed(struct pp_usage *usage, const char *name,
 
 	for (guint i = 0; i < G_N_ELEMENTS(prefixes); i++) {
 		if (g_str_has_prefix(name, prefixes[i])) {
-			return set_counter(sets[i],
-					   name + strlen(prefixes[i]), value,
-					   error);
+			return pp_counters_set(sets[i],
+					       name + strlen(prefixes[i]),
+					       value, error);
 		}
 	}
 	if (is_ignored(name))
@@ -436,7 +326,7 @@ gboolean pp_usage_period_decode(const char *text, const char *name,
 	g_hash_table_iter_init(&iter, doc);
 	while (g_hash_table_iter_next(&iter, &field, &value)) {
 		if (!is_ignored(field) &&
-		    !set_counter(&counters, field, value, error))
+		    !pp_counters_set(&counters, field, value, error))
 			return FALSE;
 	}
 	*counters_r = counters;

@@ -1,7 +1,8 @@
 /* Copyright (c) 2026 dovecot-pop3-policy authors
    SPDX-License-Identifier: LGPL-2.1-or-later
 
-   What pp-usage.c (counting) and pp-usage-codec.c (text) share. */
+   What pp-usage.c (counting), pp-usage-counters.c (a set of counters) and
+   pp-usage-codec.c (text) share. */
 #ifndef PP_USAGE_PRIVATE_H
 #define PP_USAGE_PRIVATE_H
 
@@ -27,6 +28,11 @@ struct pp_usage {
 	/* keys of days before this one are gone; "" if all may be there */
 	char days_from[PP_USAGE_DAY_SIZE];
 };
+
+/* Sets the counter NAME of COUNTERS. FALSE with ERROR set (SYNTAX) for an unknown
+   name or a bad number. */
+gboolean pp_counters_set(struct pp_counters *counters, const char *name,
+			 const char *value, GError **error);
 
 /* ID as it stands in documents: no space and no comma, at most
    PP_USAGE_ID_MAX_LEN characters. A new string. */

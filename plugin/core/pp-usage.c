@@ -9,39 +9,6 @@
 /* 9999-12-31T23:59:59Z: what GDateTime can name in four digits */
 #define USAGE_TIME_MAX G_GUINT64_CONSTANT(253402300799)
 
-void pp_counters_add(struct pp_counters *counters,
-		     const struct pp_counters *other)
-{
-	for (guint i = 0; i < PP_COUNTERS; i++) {
-		guint64 a = counters->value[i], b = other->value[i];
-
-		if (i == PP_LAST_SESSION)
-			a = MAX(a, b);
-		else if (i == PP_FIRST_SESSION)
-			a = a == 0 || (b != 0 && b < a) ? b : a;
-		else
-			a = pp_add_saturating(a, b);
-		counters->value[i] = a;
-	}
-}
-
-gboolean pp_counters_is_zero(const struct pp_counters *counters)
-{
-	for (guint i = 0; i < PP_COUNTERS; i++) {
-		if (counters->value[i] != 0)
-			return FALSE;
-	}
-	return TRUE;
-}
-
-gboolean pp_counters_filled(const struct pp_counters *before,
-			    const struct pp_counters *after,
-			    enum pp_counter counter)
-{
-	return before->value[counter] != G_MAXUINT64 &&
-		after->value[counter] == G_MAXUINT64;
-}
-
 struct pp_usage *pp_usage_new(void)
 {
 	struct pp_usage *usage = g_new0(struct pp_usage, 1);
