@@ -75,19 +75,27 @@ char *pp_usage_encode(const struct pp_usage *usage);
 struct pp_usage_filed {
 	char name[11];		/* "2026-11" or "2026-11-24" */
 	char *doc;
+	gboolean begun;		/* it is current now: see pp_usage_take() */
 };
 
 /* Adds what session SESSION_ID, which ended at NOW, counted. FALSE, and
    nothing was added, if that id is among the last PP_USAGE_SESSIONS_MAX: it
-   was counted before. An empty id is not remembered: always added. Periods that
-   ended before NOW's are appended to FILED (an array made with
-   pp_usage_filed_array()) and begin anew. A NOW in an earlier period than the
-   current one counts to the current one. COUNTERS are added as they are: the
-   caller sets PP_SESSIONS and the two times. */
+   was counted before. An empty id is not remembered: always added. NOW's month
+   and day become the current ones, whether they are later or earlier (a clock
+   was wrong); those that were are appended to FILED (an array made with
+   pp_usage_filed_array()), and what became current, too: for these the caller
+   has to look whether they were filed before. A NOW before the days that
+   pp_usage_expire() named counts to the current month and day. COUNTERS are
+   added as they are: the caller sets PP_SESSIONS and the two times. */
 gboolean pp_usage_add(struct pp_usage *usage, const char *session_id,
 		      const struct pp_counters *counters, guint64 now,
 		      GArray *filed);
 GArray *pp_usage_filed_array(void);
+/* Takes over DOC, the stored document of the current month or day NAME, which
+   has no key of its own as long as it is current. FALSE with ERROR set if it
+   cannot be read. */
+gboolean pp_usage_take(struct pp_usage *usage, const char *name,
+		       const char *doc, GError **error);
 
 /* What became of a replayed line. */
 enum pp_replay {
@@ -112,8 +120,9 @@ pp_usage_replay(struct pp_usage *usage, const char *session_id,
 void pp_usage_reset(struct pp_usage *usage, guint64 now);
 
 /* Names of days before the last KEEP_DAYS, at most MAX, whose keys may still be
-   there: the caller unsets those that are. They are not named again. An array
-   of strings; empty for KEEP_DAYS 0. */
+   there: the caller unsets those that are. They are not named again. The last
+   KEEP_DAYS end PP_USAGE_DAYS_SURE days with sessions ago. An array of strings;
+   empty for KEEP_DAYS 0. */
 GPtrArray *pp_usage_expire(struct pp_usage *usage, guint keep_days, guint max);
 
 /* Total; current month and day with their names (NULL or "" where none). */

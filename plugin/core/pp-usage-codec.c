@@ -71,6 +71,23 @@ static void add_list(GString *body, const char *name, const GArray *counted,
 	pp_doc_add(body, name, text->str);
 }
 
+static void add_name(GString *body, const char *field, const char *name)
+{
+	if (*name != '\0')
+		pp_doc_add(body, field, name);
+}
+
+static void add_days(GString *body, const struct pp_usage *usage)
+{
+	g_autoptr(GString) text = g_string_new(usage->days[0]);
+
+	for (guint i = 1; i < PP_USAGE_DAYS_SURE; i++) {
+		if (usage->days[i][0] != '\0')
+			g_string_append_printf(text, ",%s", usage->days[i]);
+	}
+	add_name(body, "days", text->str);
+}
+
 char *pp_usage_encode(const struct pp_usage *usage)
 {
 	g_autoptr(GString) body = g_string_new(NULL);
@@ -88,8 +105,9 @@ char *pp_usage_encode(const struct pp_usage *usage)
 	add_list(body, "replays_ended", usage->replays, TRUE);
 	if (usage->forgotten > 0)
 		pp_doc_add_uint(body, "forgotten", usage->forgotten);
-	if (usage->days_from[0] != '\0')
-		pp_doc_add(body, "days_from", usage->days_from);
+	add_name(body, "first_day", usage->first_day);
+	add_name(body, "days_from", usage->days_from);
+	add_days(body, usage);
 	return pp_doc_finish(DOC_KIND, body);
 }
 
@@ -220,6 +238,25 @@ static gboolean set_forgotten(struct pp_usage *usage, const char *value,
 	return FALSE;
 }
 
+/* Each later than the one before. */
+static gboolean set_days(struct pp_usage *usage, const char *value,
+			 GError **error)
+{
+	g_auto(GStrv) days = g_strsplit(value, ",", -1);
+	const char *before = "";
+	gboolean valid = g_strv_length(days) <= PP_USAGE_DAYS_SURE;
+
+	for (guint i = 0; valid && days[i] != NULL; i++) {
+		valid = day_is_valid(days[i]) && strcmp(before, days[i]) < 0;
+		g_strlcpy(usage->days[i], days[i], sizeof(usage->days[i]));
+		before = days[i];
+	}
+	if (!valid) {
+		g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX, "has bad days");
+	}
+	return valid;
+}
+
 static gboolean set_field(struct pp_usage *usage, const char *name,
 			  const char *value, GError **error)
 {
@@ -229,6 +266,12 @@ static gboolean set_field(struct pp_usage *usage, const char *name,
 	}
 	if (strcmp(name, "day") == 0) {
 		return set_name(usage->day_name, sizeof(usage->day_name),
+				value, day_is_valid(value), error);
+	}
+	if (strcmp(name, "days") == 0)
+		return set_days(usage, value, error);
+	if (strcmp(name, "first_day") == 0) {
+		return set_name(usage->first_day, sizeof(usage->first_day),
 				value, day_is_valid(value), error);
 	}
 	if (strcmp(name, "days_from") == 0) {

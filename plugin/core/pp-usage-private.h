@@ -25,8 +25,12 @@ struct pp_usage {
 	GArray *sessions, *replays;
 	/* when the latest one ended that is no longer among them */
 	guint64 forgotten;
+	/* the first day on which something was counted */
+	char first_day[PP_USAGE_DAY_SIZE];
 	/* keys of days before this one are gone; "" if all may be there */
 	char days_from[PP_USAGE_DAY_SIZE];
+	/* the current days before this one, in their order, "" behind them */
+	char days[PP_USAGE_DAYS_SURE][PP_USAGE_DAY_SIZE];
 };
 
 /* Sets the counter NAME of COUNTERS. FALSE with ERROR set (SYNTAX) for an unknown

@@ -109,8 +109,16 @@ static void file_late(const char *name, GArray *filed)
 	g_array_append_val(filed, entry);
 }
 
-/* Counts into the period NAME, unless a later one has begun. Names of one kind
-   sort as their times do. */
+static void file_begun(const char *name, GArray *filed)
+{
+	struct pp_usage_filed entry = { .begun = TRUE };
+
+	g_strlcpy(entry.name, name, sizeof(entry.name));
+	g_array_append_val(filed, entry);
+}
+
+/* Counts into the period NAME, which becomes the current one. Names of one kind
+   sort as their times do. LATE: an earlier one does not. */
 static void add_to_period(struct pp_counters *period, char *period_name,
 			  const char *name, const struct pp_counters *counters,
 			  gboolean late, GArray *filed)
@@ -121,33 +129,94 @@ static void add_to_period(struct pp_counters *period, char *period_name,
 		file_late(name, filed);
 		return;
 	}
-	if (order > 0) {
+	if (order != 0) {
 		if (*period_name != '\0')
 			file_period(period_name, period, filed);
 		memset(period, 0, sizeof(*period));
 		strcpy(period_name, name);
+		file_begun(name, filed);
 	}
 	pp_counters_add(period, counters);
 }
 
-/* LATE: a period that is over gets them all the same. */
+static guint count_days(const struct pp_usage *usage)
+{
+	guint count = 0;
+
+	while (count < PP_USAGE_DAYS_SURE && usage->days[count][0] != '\0')
+		count++;
+	return count;
+}
+
+/* DAY becomes the current one. Days that are still to come then were a wrong
+   clock's. */
+static void note_day(struct pp_usage *usage, const char *day)
+{
+	guint count = count_days(usage);
+
+	while (count > 0 && strcmp(usage->days[count - 1], day) >= 0)
+		usage->days[--count][0] = '\0';
+	if (usage->day_name[0] == '\0' || strcmp(usage->day_name, day) >= 0)
+		return;
+	if (count == PP_USAGE_DAYS_SURE) {
+		memmove(usage->days[0], usage->days[1],
+			sizeof(usage->days) - sizeof(usage->days[0]));
+		count--;
+	}
+	strcpy(usage->days[count], usage->day_name);
+}
+
+static char *format_time(guint64 when, const char *format)
+{
+	g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(
+		MIN(when, USAGE_TIME_MAX));
+
+	return g_date_time_format(time, format);
+}
+
+static void note_first_day(struct pp_usage *usage, const char *day)
+{
+	guint64 first = usage->total.value[PP_FIRST_SESSION];
+
+	if (usage->first_day[0] == '\0' && first != 0) {
+		g_autofree char *name = format_time(first, "%Y-%m-%d");
+
+		g_strlcpy(usage->first_day, name, sizeof(usage->first_day));
+	}
+	if (usage->first_day[0] == '\0' || strcmp(day, usage->first_day) < 0)
+		g_strlcpy(usage->first_day, day, sizeof(usage->first_day));
+}
+
+static void add_to_day(struct pp_usage *usage, const char *day,
+		       const struct pp_counters *counters, gboolean late,
+		       GArray *filed)
+{
+	note_first_day(usage, day);
+	if (!late || strcmp(day, usage->day_name) > 0)
+		note_day(usage, day);
+	add_to_period(&usage->day, usage->day_name, day, counters, late,
+		      filed);
+}
+
+/* LATE: a line that is replayed. A day whose key is gone does not come back. */
 static void add_counters(struct pp_usage *usage,
 			 const struct pp_counters *counters, guint64 now,
 			 gboolean late, GArray *filed)
 {
-	g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(
-		MIN(now, USAGE_TIME_MAX));
-	g_autofree char *month = g_date_time_format(time, "%Y-%m");
-	g_autofree char *day = g_date_time_format(time, "%Y-%m-%d");
+	g_autofree char *month = format_time(now, "%Y-%m");
+	g_autofree char *day = format_time(now, "%Y-%m-%d");
+	gboolean gone = strcmp(day, usage->days_from) < 0;
 
-	pp_counters_add(&usage->total, counters);
-	add_to_period(&usage->month, usage->month_name, month, counters, late,
-		      filed);
-	/* a day whose key is gone does not come back */
-	if (!late || strcmp(day, usage->days_from) >= 0) {
-		add_to_period(&usage->day, usage->day_name, day, counters,
-			      late, filed);
+	if (gone && !late && usage->day_name[0] != '\0') {
+		pp_counters_add(&usage->month, counters);
+		pp_counters_add(&usage->day, counters);
+	} else {
+		add_to_period(&usage->month, usage->month_name, month,
+			      counters, late, filed);
+		if (!gone)
+			add_to_day(usage, day, counters, late, filed);
 	}
+	pp_counters_add(&usage->total, counters);
 }
 
 static gboolean is_known(const struct pp_usage *usage, const char *known_as)
@@ -191,6 +260,20 @@ pp_usage_replay(struct pp_usage *usage, const char *session_id,
 	return PP_REPLAY_ADDED;
 }
 
+gboolean pp_usage_take(struct pp_usage *usage, const char *name,
+		       const char *doc, GError **error)
+{
+	struct pp_counters counters;
+
+	if (!pp_usage_period_decode(doc, name, &counters, error))
+		return FALSE;
+	if (strcmp(name, usage->month_name) == 0)
+		pp_counters_add(&usage->month, &counters);
+	else if (strcmp(name, usage->day_name) == 0)
+		pp_counters_add(&usage->day, &counters);
+	return TRUE;
+}
+
 void pp_usage_reset(struct pp_usage *usage, guint64 now)
 {
 	memset(&usage->total, 0, sizeof(usage->total));
@@ -198,7 +281,9 @@ void pp_usage_reset(struct pp_usage *usage, guint64 now)
 	memset(&usage->day, 0, sizeof(usage->day));
 	usage->month_name[0] = '\0';
 	usage->day_name[0] = '\0';
+	usage->first_day[0] = '\0';
 	usage->days_from[0] = '\0';
+	memset(usage->days, 0, sizeof(usage->days));
 	usage->forgotten = MAX(usage->forgotten, now);
 }
 
@@ -209,27 +294,18 @@ static GDateTime *day_time(const char *name)
 	return g_date_time_new_from_iso8601(text, NULL);
 }
 
-/* The first day that may have a key of its own. */
-static GDateTime *first_day(const struct pp_usage *usage)
-{
-	guint64 first = usage->total.value[PP_FIRST_SESSION];
-
-	if (usage->days_from[0] != '\0')
-		return day_time(usage->days_from);
-	return g_date_time_new_from_unix_utc(MIN(first, USAGE_TIME_MAX));
-}
-
 GPtrArray *pp_usage_expire(struct pp_usage *usage, guint keep_days, guint max)
 {
 	GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
-	g_autoptr(GDateTime) today = NULL, keep = NULL, day = NULL;
+	g_autoptr(GDateTime) sure = NULL, keep = NULL, day = NULL;
 
-	if (keep_days == 0 || usage->day_name[0] == '\0')
+	if (keep_days == 0 || count_days(usage) < PP_USAGE_DAYS_SURE)
 		return names;
-	today = day_time(usage->day_name);
-	keep = g_date_time_add_days(today, -(gint)MIN(keep_days, 3000000));
-	day = first_day(usage);
-	while (keep != NULL && names->len < max &&
+	sure = day_time(usage->days[0]);
+	keep = g_date_time_add_days(sure, -(gint)MIN(keep_days, 3000000));
+	day = day_time(usage->days_from[0] != '\0' ? usage->days_from :
+		       usage->first_day);
+	while (keep != NULL && day != NULL && names->len < max &&
 	       g_date_time_compare(day, keep) < 0) {
 		g_autoptr(GDateTime) next = g_date_time_add_days(day, 1);
 		g_autofree char *from = g_date_time_format(next, "%Y-%m-%d");

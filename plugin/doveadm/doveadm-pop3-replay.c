@@ -28,6 +28,8 @@ struct replay_context {
 	/* for the user at hand */
 	struct pop3_policy_maildrop *md;
 	const struct pop3_policy_deadline *deadline;
+	/* what cannot be read is in the way */
+	bool damaged;
 };
 
 static struct replay_line *replay_line(struct replay_context *ctx, guint i)
@@ -69,12 +71,14 @@ static void replay_note_late(GHashTable *late, const char *name,
 	pp_counters_add(sum, counters);
 }
 
-static void replay_one(struct pop3_policy_change *change, GHashTable *late,
-		       struct replay_line *line)
+static int replay_one(struct replay_context *ctx,
+		      struct pop3_policy_change *change, GHashTable *late,
+		      struct replay_line *line, const char **error_r)
 {
 	g_autoptr(GArray) filed = pp_usage_filed_array();
 	struct pp_usage_filed *entry;
 	guint i;
+	int ret;
 
 	line->outcome = pp_usage_replay(change->usage, line->line.session,
 					&line->line.counters,
@@ -83,7 +87,7 @@ static void replay_one(struct pop3_policy_change *change, GHashTable *late,
 		change->usage_changed = TRUE;
 	for (i = 0; i < filed->len; i++) {
 		entry = &g_array_index(filed, struct pp_usage_filed, i);
-		if (entry->doc == NULL) {
+		if (entry->doc == NULL && !entry->begun) {
 			replay_note_late(late, entry->name,
 					 &line->line.counters);
 			continue;
@@ -91,6 +95,10 @@ static void replay_one(struct pop3_policy_change *change, GHashTable *late,
 		g_array_append_val(change->filed, *entry);
 		entry->doc = NULL;
 	}
+	/* before the next line can finish what has begun */
+	ret = pop3_policy_change_take(change, error_r);
+	ctx->damaged = ret == 0;
+	return ret <= 0 ? -1 : 0;
 }
 
 static int replay_write_late(struct replay_context *ctx,
@@ -109,6 +117,7 @@ static int replay_write_late(struct replay_context *ctx,
 		return -1;
 	doc = pp_usage_period_add(value, name, counters, &error);
 	if (doc == NULL) {
+		ctx->damaged = TRUE;
 		*error_r = t_strdup_printf("%s: %s", key, error->message);
 		return -1;
 	}
@@ -126,11 +135,19 @@ static int replay_change(struct pop3_policy_change *change, void *context,
 	GHashTableIter iter;
 	guint i;
 
+	if (change->usage == NULL) {
+		ctx->damaged = TRUE;
+		*error_r = "the counters cannot be read";
+		return -1;
+	}
 	/* in their order: a period that one of them finishes is late for none
 	   that follows */
 	for (i = 0; i < ctx->lines->len; i++) {
-		if (replay_is_of(replay_line(ctx, i), ctx->md->user->username))
-			replay_one(change, late, replay_line(ctx, i));
+		if (replay_is_of(replay_line(ctx, i),
+				 ctx->md->user->username) &&
+		    replay_one(ctx, change, late, replay_line(ctx, i),
+			       error_r) < 0)
+			return -1;
 	}
 	if (ctx->dry_run || !change->usage_changed)
 		return 0;
@@ -190,11 +207,14 @@ static int replay_user(struct replay_context *ctx, struct mail_user *user,
 	const char *error;
 
 	ctx->deadline = &deadline;
+	ctx->damaged = FALSE;
 	if (pop3_policy_maildrop_change(ctx->md, &deadline, FALSE, TRUE,
 					replay_change, ctx, &error) < 0) {
-		return doveadm_pop3_fail(&ctx->ctx, user, MAIL_ERROR_TEMP,
-			t_strdup_printf("%u lines were not added, try again: "
-					"%s", count, error));
+		return doveadm_pop3_fail(&ctx->ctx, user, ctx->damaged ?
+			MAIL_ERROR_NOTPOSSIBLE : MAIL_ERROR_TEMP,
+			t_strdup_printf("%u lines were not added%s: %s", count,
+					ctx->damaged ? "" : ", try again",
+					error));
 	}
 	replay_print(ctx, user->username);
 	return 0;

@@ -11,6 +11,9 @@
 
 /* Where nobody knows since when there are keys: more than ten years. */
 #define RESET_DAYS_MAX 4000
+#define RESET_AHEAD_SECS (366 * 86400)
+/* 9999-12-31: the last day with a name */
+#define RESET_TIME_MAX 253402214400LL
 
 struct reset {
 	struct pop3_policy_maildrop *md;
@@ -27,23 +30,24 @@ static void reset_add_key(GPtrArray *keys, char *name)
 	g_free(name);
 }
 
-/* Keys of all days from FIRST to now, and of their months. */
-static GPtrArray *reset_all_keys(const struct reset *reset, uint64_t first)
+/* Keys of all days from FIRST to LAST, at most RESET_DAYS_MAX, and of their
+   months. */
+static void reset_add_days(GPtrArray *keys, uint64_t first, uint64_t last)
 {
-	GPtrArray *keys = g_ptr_array_new_with_free_func(g_free);
-	g_autoptr(GDateTime) now =
-		g_date_time_new_from_unix_utc((gint64)reset->now);
+	g_autoptr(GDateTime) end = g_date_time_new_from_unix_utc(
+		(gint64)I_MIN(last, RESET_TIME_MAX));
 	g_autoptr(GDateTime) day =
-		g_date_time_add_days(now, -RESET_DAYS_MAX);
+		g_date_time_add_days(end, -RESET_DAYS_MAX);
 	int month = 0;
 
-	if (first > (uint64_t)g_date_time_to_unix(day)) {
+	if (first > (uint64_t)I_MAX(g_date_time_to_unix(day), 0)) {
 		g_date_time_unref(day);
 		day = g_date_time_new_from_unix_utc(
-			(gint64)I_MIN(first, reset->now));
+			(gint64)I_MIN(first, RESET_TIME_MAX));
 	}
 	/* a day more: time of day must not matter */
-	while (g_date_time_difference(day, now) < G_TIME_SPAN_DAY) {
+	while (day != NULL &&
+	       g_date_time_difference(day, end) < G_TIME_SPAN_DAY) {
 		g_autoptr(GDateTime) today = g_steal_pointer(&day);
 
 		reset_add_key(keys, g_date_time_format(today, "%Y-%m-%d"));
@@ -53,23 +57,38 @@ static GPtrArray *reset_all_keys(const struct reset *reset, uint64_t first)
 		month = g_date_time_get_month(today);
 		day = g_date_time_add_days(today, 1);
 	}
+}
+
+/* Keys from FIRST to now, and where a clock was ahead those of the year before
+   LAST, which is where it was. */
+static GPtrArray *
+reset_all_keys(const struct reset *reset, uint64_t first, uint64_t last)
+{
+	GPtrArray *keys = g_ptr_array_new_with_free_func(g_free);
+
+	reset_add_days(keys, I_MIN(first, reset->now), reset->now);
+	if (last > reset->now)
+		reset_add_days(keys, I_MAX(reset->now, last - RESET_AHEAD_SECS),
+			       last);
 	return keys;
 }
 
 /* usage/now as it is to be, after all that is remembered of sessions. */
 static struct pp_usage *
-reset_usage(struct reset *reset, const char *value, uint64_t *first_r)
+reset_usage(struct reset *reset, const char *value, uint64_t *first_r,
+	    uint64_t *last_r)
 {
 	g_autoptr(GError) error = NULL;
 	struct pp_usage *usage;
 
 	/* finished periods may be there without it */
-	*first_r = 0;
+	*first_r = *last_r = 0;
 	if (value == NULL)
 		return pp_usage_new();
 	usage = pp_usage_decode(value, &error);
 	if (usage != NULL) {
 		*first_r = pp_usage_total(usage)->value[PP_FIRST_SESSION];
+		*last_r = pp_usage_total(usage)->value[PP_LAST_SESSION];
 		return usage;
 	}
 	e_warning(reset->md->user->event, "pop3-policy: usage/now: %s: it %s",
@@ -78,10 +97,10 @@ reset_usage(struct reset *reset, const char *value, uint64_t *first_r)
 	return pp_usage_new();
 }
 
-static int reset_find_keys(struct reset *reset, uint64_t first,
+static int reset_find_keys(struct reset *reset, uint64_t first, uint64_t last,
 			   const char **error_r)
 {
-	g_autoptr(GPtrArray) all = reset_all_keys(reset, first);
+	g_autoptr(GPtrArray) all = reset_all_keys(reset, first, last);
 	const char **values = t_new(const char *, all->len + 1);
 	guint i;
 
@@ -104,7 +123,7 @@ static int reset_change(struct pop3_policy_change *change, void *context,
 	const char *value, *key = POP3_POLICY_KEY_USAGE;
 	g_autofree char *doc = NULL;
 	struct pp_usage *usage;
-	uint64_t first;
+	uint64_t first, last;
 	guint i;
 
 	/* not by the change's own reading: a damaged one can be reset, too */
@@ -112,11 +131,11 @@ static int reset_change(struct pop3_policy_change *change, void *context,
 				     reset->deadline, &key, 1, &value,
 				     error_r) < 0)
 		return -1;
-	usage = reset_usage(reset, value, &first);
+	usage = reset_usage(reset, value, &first, &last);
 	pp_usage_reset(usage, reset->now);
 	doc = pp_usage_encode(usage);
 	pp_usage_free(usage);
-	if (reset_find_keys(reset, first, error_r) < 0)
+	if (reset_find_keys(reset, first, last, error_r) < 0)
 		return -1;
 	for (i = 0; i < reset->keys->len; i++) {
 		pop3_policy_change_write(change,

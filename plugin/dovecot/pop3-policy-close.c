@@ -146,11 +146,10 @@ static int close_change(struct pop3_policy_change *change, void *context,
 	guint32 generation;
 	struct pp_state *state;
 
-	if (change->usage != NULL &&
-	    pp_usage_add(change->usage, session->id, &session->counters,
-			 session->counters.value[PP_LAST_SESSION],
-			 change->filed))
-		change->usage_changed = TRUE;
+	if (pop3_policy_change_count(change, session->id, &session->counters,
+				     session->counters.value[PP_LAST_SESSION],
+				     error_r) < 0)
+		return -1;
 	ctx->usage_unreadable = change->usage_unreadable;
 	if (!ctx->want_state)
 		return 1;

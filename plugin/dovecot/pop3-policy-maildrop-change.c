@@ -27,6 +27,17 @@ static int maildrop_parse_usage(const char *value, struct pp_usage **usage_r,
 	return -1;
 }
 
+/* Counters are no reason to lose what was retrieved. */
+static void change_usage_unreadable(struct pop3_policy_change *change,
+				    const char *error)
+{
+	e_error(change->md->user->event, "pop3-policy: The stored value cannot "
+		"be read: priv/pop3-policy/%s (it is not overwritten; what is "
+		"to be counted is logged for doveadm pop3 usage replay)",
+		error);
+	change->usage_unreadable = TRUE;
+}
+
 /* Reads what is stored now into CHANGE. */
 static int maildrop_read(struct pop3_policy_maildrop *md,
 			 const struct pop3_policy_deadline *deadline,
@@ -47,14 +58,8 @@ static int maildrop_read(struct pop3_policy_maildrop *md,
 		return -1;
 	if (want_usage &&
 	    maildrop_parse_usage(values[count-1], &change->usage,
-				 &usage_error) < 0) {
-		/* counters are no reason to lose what was retrieved */
-		e_error(md->user->event, "pop3-policy: The stored value cannot "
-			"be read: priv/pop3-policy/%s (it is not overwritten; "
-			"what is to be counted is logged for doveadm pop3 "
-			"usage replay)", usage_error);
-		change->usage_unreadable = TRUE;
-	}
+				 &usage_error) < 0)
+		change_usage_unreadable(change, usage_error);
 	if (!want_state)
 		return 0;
 	switch (pop3_policy_maildrop_parse(md, deadline, values[0],
@@ -97,6 +102,72 @@ const char *pop3_policy_change_pending(const struct pop3_policy_change *change,
 	return NULL;
 }
 
+static struct pp_usage_filed *
+change_filed(struct pop3_policy_change *change, guint i)
+{
+	return &g_array_index(change->filed, struct pp_usage_filed, i);
+}
+
+int pop3_policy_change_take(struct pop3_policy_change *change,
+			    const char **error_r)
+{
+	guint i = 0, count = 0, max = change->filed->len;
+	const char **keys = t_new(const char *, max + 1);
+	const char **values = t_new(const char *, max + 1);
+	g_autoptr(GError) error = NULL;
+
+	while (i < change->filed->len) {
+		if (!change_filed(change, i)->begun) {
+			i++;
+			continue;
+		}
+		keys[count++] = t_strconcat("usage/",
+			change_filed(change, i)->name, NULL);
+		g_array_remove_index(change->filed, i);
+	}
+	if (count > 0 &&
+	    pop3_policy_store_lookup(change->md->store,
+				     pool_datastack_create(),
+				     change->deadline, keys, count, values,
+				     error_r) < 0)
+		return -1;
+	for (i = 0; i < count; i++) {
+		if (values[i] == NULL)
+			continue;
+		if (!pp_usage_take(change->usage, keys[i] + strlen("usage/"),
+				   values[i], &error)) {
+			*error_r = t_strdup_printf("%s: %s", keys[i],
+						   error->message);
+			return 0;
+		}
+		pop3_policy_change_write(change, keys[i], NULL);
+	}
+	return 1;
+}
+
+int pop3_policy_change_count(struct pop3_policy_change *change,
+			     const char *id,
+			     const struct pp_counters *counters,
+			     uint64_t ended, const char **error_r)
+{
+	const char *error;
+	int ret;
+
+	if (change->usage == NULL ||
+	    !pp_usage_add(change->usage, id, counters, ended, change->filed))
+		return 0;
+	ret = pop3_policy_change_take(change, &error);
+	if (ret < 0) {
+		*error_r = error;
+		return -1;
+	}
+	if (ret == 0)
+		change_usage_unreadable(change, error);
+	else
+		change->usage_changed = TRUE;
+	return 0;
+}
+
 static void maildrop_write_state(struct pop3_policy_maildrop *md,
 				 struct pop3_policy_change *change)
 {
@@ -128,8 +199,7 @@ static void maildrop_write_usage(struct pop3_policy_change *change)
 	guint i;
 
 	for (i = 0; i < change->filed->len; i++) {
-		filed = &g_array_index(change->filed, struct pp_usage_filed,
-				       i);
+		filed = change_filed(change, i);
 		pop3_policy_change_write(change,
 			t_strdup_printf("usage/%s", filed->name), filed->doc);
 	}
@@ -153,16 +223,25 @@ static int maildrop_withdraw_plain(struct pop3_policy_maildrop *md,
 	return pop3_policy_files_write_witness(md->files, &old, error_r);
 }
 
-/* A day that is filed only now can be too old at once. */
-static void maildrop_drop_filed(GArray *filed, const char *name)
+/* A day that is filed, or written, only now can be too old at once. */
+static void
+maildrop_drop_day(struct pop3_policy_change *change, const char *key)
 {
+	const struct pop3_policy_write *write;
 	guint i;
 
-	for (i = 0; i < filed->len; i++) {
-		if (strcmp(g_array_index(filed, struct pp_usage_filed, i).name,
-			   name) == 0) {
-			g_array_remove_index(filed, i);
-			return;
+	for (i = 0; i < change->filed->len; i++) {
+		if (strcmp(change_filed(change, i)->name,
+			   key + strlen("usage/")) == 0) {
+			g_array_remove_index(change->filed, i);
+			break;
+		}
+	}
+	array_foreach(&change->writes, write) {
+		if (strcmp(write->key, key) == 0) {
+			array_delete(&change->writes,
+				array_foreach_idx(&change->writes, write), 1);
+			break;
 		}
 	}
 }
@@ -190,10 +269,9 @@ static int maildrop_expire_usage(struct pop3_policy_maildrop *md,
 				     error_r) < 0)
 		return -1;
 	for (i = 0; i < names->len; i++) {
+		maildrop_drop_day(change, keys[i]);
 		if (values[i] != NULL)
 			pop3_policy_change_write(change, keys[i], NULL);
-		maildrop_drop_filed(change->filed,
-				    g_ptr_array_index(names, i));
 	}
 	return 0;
 }
@@ -280,6 +358,8 @@ maildrop_change_locked(struct pop3_policy_maildrop *md,
 	int ret;
 
 	i_zero(&change);
+	change.md = md;
+	change.deadline = deadline;
 	change.state = &state;
 	change.filed = pp_usage_filed_array();
 	t_array_init(&change.writes, 4);

@@ -66,6 +66,8 @@ pop3_policy_maildrop_load(struct pop3_policy_maildrop *md,
    for. The callback returns 1: commit, 0: nothing to commit, -1: give up with
    *error_r. It may add writes of its own (ledger chunks). */
 struct pop3_policy_change {
+	struct pop3_policy_maildrop *md;
+	const struct pop3_policy_deadline *deadline;
 	struct pp_state **state;
 	struct pp_usage *usage;		/* NULL if not asked for, or: */
 	/* it cannot be read, which was logged: nothing is counted */
@@ -81,6 +83,20 @@ void pop3_policy_change_write(struct pop3_policy_change *change,
 /* The value that KEY is about to get, or NULL. */
 const char *pop3_policy_change_pending(const struct pop3_policy_change *change,
 				       const char *key);
+
+/* Counts a session or a removal, pp_usage_add(), and what goes with it; nothing
+   where USAGE is NULL. Sets usage_changed, or usage_unreadable (which is logged)
+   if a period that becomes current again cannot be read. 0, or -1 and
+   *error_r. */
+int pop3_policy_change_count(struct pop3_policy_change *change,
+			     const char *id,
+			     const struct pp_counters *counters,
+			     uint64_t ended, const char **error_r);
+/* Takes over what is stored of the periods that CHANGE's filed ones say have
+   begun. 1, 0 and *error_r if it cannot be read, -1 and *error_r if the dict
+   failed. */
+int pop3_policy_change_take(struct pop3_policy_change *change,
+			    const char **error_r);
 
 typedef int pop3_policy_change_callback_t(struct pop3_policy_change *change,
 					  void *context,

@@ -64,13 +64,9 @@ removal_change_callback(struct pop3_policy_change *change, void *context,
 		removal_change_state(r, state, due);
 		change->state_changed = TRUE;
 	}
-	if (change->usage != NULL) {
-		/* a long id is cut at its end */
-		change->usage_changed =
-			pp_usage_add(change->usage, removal_usage_id(r),
-				     &r->counters, r->params->now,
-				     change->filed);
-	}
+	if (pop3_policy_change_count(change, removal_usage_id(r), &r->counters,
+				     r->params->now, error_r) < 0)
+		return -1;
 	r->usage_unreadable = change->usage_unreadable;
 	return change->state_changed || change->usage_changed ? 1 : 0;
 }

@@ -514,20 +514,87 @@ class Periods(UsageTest):
         self.assertEqual(days["2031-03-11"]["retr_count"], 1)
         self.assertGreaterEqual(days["2031-03-11"]["seconds"], least)
 
-    def test_a_clock_that_went_back_loses_nothing(self):
-        server = self.dovecot(faketime=True)
-        self.deliver_some(server)
-        server.set_moment("2031-03-10T12:00:00")
-        self.session(server, 1)
-        # Dovecot's own processes do not survive it
+    def moved(self, server, moment):
+        # Dovecot's own processes do not survive a clock that goes back
         server.stop()
-        server.set_moment("2031-03-08T12:00:00")
+        server.set_moment(moment)
         server.start()
-        self.session(server, 2)
+
+    @each(dict=DICTS)
+    def test_a_clock_that_went_back_loses_nothing(self, dict):
+        server = self.dovecot(dict=dict, faketime=True)
+        self.deliver_some(server)
+        for number, moment in enumerate((
+                "2031-03-10T12:00:00", "2031-02-08T12:00:00",
+                "2031-03-10T12:00:00", "2031-03-11T12:00:00")):
+            self.moved(server, moment)
+            self.session(server, number + 1)
+            shown = self.show(server, "alice")
+            self.assertEqual(list(shown), ["total", moment[:7], moment[:10]])
+        self.assertEqual(shown["total"]["top_count"], 10)
+        shown = self.show(server, "alice", "--since", "2031-01", "--until",
+                          "2031-05")
+        self.assertEqual({name: row["top_count"]
+                          for name, row in shown.items()},
+                         {"2031-02-08": 2, "2031-03-10": 4, "2031-03-11": 4})
+        shown = self.show(server, "alice", "--by", "month", "--since",
+                          "2031-01", "--until", "2031-05")
+        self.assertEqual({name: row["top_count"]
+                          for name, row in shown.items()},
+                         {"2031-02": 2, "2031-03": 8})
+
+    @each(dict=DICTS)
+    def test_a_clock_that_is_years_ahead_for_a_session(self, dict):
+        """No day is dropped, and what comes later has its own."""
+        server = self.dovecot(dict=dict, faketime=True,
+                              settings={"pop3_policy_usage_keep": "30days"})
+        self.deliver_some(server)
+        for number, moment in enumerate((
+                "2031-03-10T12:00:00", "2031-03-11T12:00:00",
+                "2033-07-01T12:00:00", "2033-07-02T12:00:00",
+                "2031-03-11T13:00:00", "2031-03-12T12:00:00")):
+            self.moved(server, moment)
+            self.session(server, number + 1)
         shown = self.show(server, "alice")
         self.assertEqual({name: row["top_count"]
                           for name, row in shown.items()},
-                         {"total": 3, "2031-03": 3, "2031-03-10": 3})
+                         {"total": 21, "2031-03": 14, "2031-03-12": 6})
+        expected = {"2031-03-10": 1, "2031-03-11": 7, "2031-03-12": 6,
+                    "2033-07-01": 3, "2033-07-02": 4}
+        days = {**self.show(server, "alice", "--since", "2031-01", "--until",
+                            "2031-12"),
+                **self.show(server, "alice", "--since", "2033-01", "--until",
+                            "2033-12")}
+        self.assertEqual({name: row["top_count"]
+                          for name, row in days.items()}, expected)
+        # that day comes, and goes on with what it has
+        self.moved(server, "2033-07-02T13:00:00")
+        self.session(server, 7)
+        self.moved(server, "2033-07-03T13:00:00")
+        self.session(server, 8)
+        shown = self.show(server, "alice", "--since", "2033-07-02", "--until",
+                          "2033-07-02")
+        self.assertEqual(shown["2033-07-02"]["top_count"], 11)
+        shown = self.show(server, "alice", "--by", "month", "--since",
+                          "2033-07", "--until", "2033-07")
+        self.assertEqual(shown["2033-07"]["top_count"], 22)
+
+    def test_a_day_that_begins_again_and_is_damaged(self):
+        server = self.dovecot(faketime=True)
+        self.deliver_some(server)
+        for moment in ("2031-03-10T12:00:00", "2031-03-11T12:00:00"):
+            self.moved(server, moment)
+            self.session(server, 1)
+        value = server.dict_get("alice", "usage/2031-03-10")
+        damaged = value.replace("sessions=", "sessions=9", 1)
+        server.dict_set("alice", "usage/2031-03-10", damaged)
+        before = server.dict_get("alice", "usage/now")
+        self.moved(server, "2031-03-10T13:00:00")
+        self.session(server, 2)
+        server.wait_log(r"pop3\(alice\).*usage/2031-03-10: .*not overwritten")
+        server.wait_log("to be replayed: user=alice .* top_count=2 ")
+        self.assertEqual(server.dict_get("alice", "usage/2031-03-10"), damaged)
+        self.assertEqual(server.dict_get("alice", "usage/now"), before)
 
 
 class Cost(UsageTest):

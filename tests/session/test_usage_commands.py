@@ -190,6 +190,34 @@ class Replay(Commands):
         self.assertEqual(self.replay_errors.count("is not the plugin's own"),
                          1)
 
+    def test_beside_counters_that_cannot_be_read(self):
+        server = self.dovecot()
+        for user in ("alice", "bob"):
+            self.deliver_some(server, user)
+            Counting(server, user).quit()
+        server.wait_no_process("pop3")
+        server.dict_set("alice", "usage/now", "damaged")
+        lines = "".join(self.line(user, "x", ENDED, "sessions=1")
+                        for user in ("alice", "bob"))
+        self.assertEqual(self.replay(server, lines, "-A", code=65),
+                         [("x", "added")])
+        self.assertRegex(self.replay_errors, r"alice.*usage/now: ")
+        self.assertIn("1 lines were not added", self.replay_errors)
+        self.assertEqual(server.dict_get("alice", "usage/now"), "damaged")
+
+    def test_beside_a_day_that_cannot_be_read(self):
+        server = self.dovecot(faketime=True)
+        self.deliver_some(server)
+        for moment in ("2031-02-03T12:00:00", "2031-02-04T12:00:00"):
+            server.set_moment(moment)
+            self.session(server, 1)
+        server.dict_set("alice", "usage/2031-02-03", "damaged")
+        line = self.line("alice", "x", 1927886400, "sessions=1")
+        self.assertEqual(self.replay(server, line, "-A", code=65), [])
+        self.assertRegex(self.replay_errors, "alice.*1 lines were not added: "
+                         "usage/2031-02-03: ")
+        self.assertEqual(self.show(server, "alice")["total"]["sessions"], 2)
+
     def test_of_a_user_for_whom_the_plugin_is_off(self):
         server = self.dovecot(users={"alice": {}, "bob": OFF[installed_line()]})
         self.deliver_some(server)
@@ -323,6 +351,22 @@ class Reset(Commands):
         client.quit()
         self.assert_counted(server, "alice", client.counts)
 
+    def test_days_of_a_clock_that_was_ahead(self):
+        server = self.dovecot(faketime=True)
+        self.deliver_some(server)
+        for moment in ("2031-01-30T12:00:00", "2035-08-03T12:00:00",
+                       "2035-08-05T12:00:00", "2031-02-03T12:00:00"):
+            server.stop()
+            server.set_moment(moment)
+            server.start()
+            self.session(server, 1)
+        keys = ["usage/2031-01", "usage/2031-01-30", "usage/2035-08",
+                "usage/2035-08-03", "usage/2035-08-05"]
+        self.assertEqual(self.reset(server), {
+            "usage/now": "reset", **dict.fromkeys(keys, "deleted")})
+        self.assertEqual(self.reset(server), {"usage/now": "reset"})
+        self.assertEqual(self.show(server, "alice"), {"total": {}})
+
     def test_finished_periods_without_counters(self):
         server = self.dovecot(faketime=True)
         self.deliver_some(server)
@@ -343,31 +387,32 @@ class Reset(Commands):
 
 
 class Keep(Commands):
+    def days_of(self, server, *days):
+        for day in days:
+            server.set_moment("2031-%sT12:00:00" % day)
+            self.session(server, 1)
+
     def test_old_days_go_months_stay(self):
         server = self.dovecot(faketime=True,
                               settings={"pop3_policy_usage_keep": "3days"})
         self.deliver_some(server)
-        for day in (1, 2, 4, 5, 6):
-            server.set_moment("2031-02-0%dT12:00:00" % day)
-            self.session(server, 1)
-        left = {day: server.dict_get("alice", "usage/2031-02-0%d" % day)
-                for day in (1, 2, 4, 5)}
+        # seven days with sessions more make it sure what day it was
+        self.days_of(server, *["02-%02d" % day for day in range(1, 13)])
+        left = {day: server.dict_get("alice", "usage/2031-02-%02d" % day)
+                for day in range(1, 12)}
         self.assertEqual([day for day, value in left.items() if value],
-                         [4, 5])
-        server.set_moment("2031-06-30T12:00:00")
-        for day in (1, 2, 3, 4, 5):
-            server.set_moment("2031-07-0%dT12:00:00" % day)
-            self.session(server, 1)
+                         list(range(2, 12)))
+        self.days_of(server, *["07-%02d" % day for day in range(1, 20)])
         shown = self.show(server, "alice", "--since", "2031-01-01",
                           "--until", "2031-12-31")
         self.assertEqual(list(shown),
-                         ["2031-07-0%d" % day for day in (2, 3, 4, 5)])
+                         ["2031-07-%02d" % day for day in range(9, 20)])
         shown = self.show(server, "alice", "--by", "month", "--since",
                           "2031-01")
         self.assertEqual({name: row["top_count"]
                           for name, row in shown.items()},
-                         {"2031-02": 5, "2031-07": 5})
-        self.assertEqual(self.show(server, "alice")["total"]["top_count"], 10)
+                         {"2031-02": 12, "2031-07": 19})
+        self.assertEqual(self.show(server, "alice")["total"]["top_count"], 31)
 
 
 def documented(title):

@@ -19,10 +19,15 @@
 	"month.first_session=1795521600 month.last_session=1795608000 " \
 	"day=2026-11-25 day.sessions=1 day.first_session=1795608000 " \
 	"day.last_session=1795608000 ids=s1,a%2Cb%20c "
+#define GOLDEN_TIMES \
+	"ids_ended=1795521600,1795608000 replays=s3 " \
+	"replays_ended=1795521600"
 static const char golden_now[] =
-	"pp1 usage ec61b7b7e278fdc4 " GOLDEN_COUNTERS
-	"ids_ended=1795521600,1795608000 replays=s3 "
-	"replays_ended=1795521600";
+	"pp1 usage 095c56b7b2cfb5f2 " GOLDEN_COUNTERS GOLDEN_TIMES
+	" first_day=2026-11-24 days=2026-11-24";
+/* of a version that did not store which days there were */
+static const char golden_without_days[] =
+	"pp1 usage ec61b7b7e278fdc4 " GOLDEN_COUNTERS GOLDEN_TIMES;
 /* of a version that did not store when they ended */
 static const char golden_without_times[] =
 	"pp1 usage fa211c4ee238294e " GOLDEN_COUNTERS "replays=s3";
@@ -256,14 +261,18 @@ static const struct period_row period_rows[] = {
 	  "2026-11", "2026-11-24", 2, 2 },
 	{ "the next one, first second", NOON + DAY / 2, "2026-11-24:2",
 	  "2026-11", "2026-11-25", 3, 1 },
-	{ "a late one counts to the current day", NOON, "",
-	  "2026-11", "2026-11-25", 4, 2 },
-	{ "a clock that went back a year", NOON - 365 * DAY, "",
-	  "2026-11", "2026-11-25", 5, 3 },
+	{ "a late one counts to its own day", NOON, "2026-11-25:1",
+	  "2026-11", "2026-11-24", 4, 3 },
+	{ "and the current one goes on", NOON + DAY, "2026-11-24:3",
+	  "2026-11", "2026-11-25", 5, 2 },
+	{ "a clock that went back a year", NOON - 365 * DAY,
+	  "2026-11:5 2026-11-25:2", "2025-11", "2025-11-24", 1, 1 },
+	{ "and is right again", NOON + DAY, "2025-11:1 2025-11-24:1",
+	  "2026-11", "2026-11-25", 6, 3 },
 	{ "the last second of the month", NOON + 6 * DAY + DAY / 2 - 1,
-	  "2026-11-25:3", "2026-11", "2026-11-30", 6, 1 },
+	  "2026-11-25:3", "2026-11", "2026-11-30", 7, 1 },
 	{ "the next month", NOON + 6 * DAY + DAY / 2,
-	  "2026-11:6 2026-11-30:1", "2026-12", "2026-12-01", 1, 1 },
+	  "2026-11:7 2026-11-30:1", "2026-12", "2026-12-01", 1, 1 },
 	{ "years later", NOON + 1000 * DAY,
 	  "2026-12:1 2026-12-01:1", "2029-08", "2029-08-20", 1, 1 },
 	{ "a clock out of its mind", G_MAXUINT64,
@@ -279,9 +288,11 @@ static char *print_filed(const GArray *filed)
 			&g_array_index(filed, struct pp_usage_filed, i);
 		struct pp_counters counters;
 
+		if (entry->begun)
+			continue;
 		g_assert_true(pp_usage_period_decode(entry->doc, entry->name,
 						     &counters, NULL));
-		if (i > 0)
+		if (text->len > 0)
 			g_string_append_c(text, ' ');
 		g_string_append_printf(text, "%s:%" G_GUINT64_FORMAT,
 				       entry->name,
@@ -290,9 +301,31 @@ static char *print_filed(const GArray *filed)
 	return g_string_free(text, FALSE);
 }
 
+/* What a dict does, and whoever uses it: KEYS, name to document. */
+static void store(struct pp_usage *usage, const GArray *filed,
+		  GHashTable *keys)
+{
+	for (guint i = 0; i < filed->len; i++) {
+		const struct pp_usage_filed *entry =
+			&g_array_index(filed, struct pp_usage_filed, i);
+		const char *doc = g_hash_table_lookup(keys, entry->name);
+
+		if (!entry->begun) {
+			g_hash_table_insert(keys, g_strdup(entry->name),
+					    g_strdup(entry->doc));
+		} else if (doc != NULL) {
+			g_assert_true(pp_usage_take(usage, entry->name, doc,
+						    NULL));
+			g_hash_table_remove(keys, entry->name);
+		}
+	}
+}
+
 static void test_periods(void)
 {
 	struct pp_usage *usage = pp_usage_new();
+	g_autoptr(GHashTable) keys = g_hash_table_new_full(
+		g_str_hash, g_str_equal, g_free, g_free);
 
 	check_usage(usage, 0, "", 0, "", 0);
 	for (guint i = 0; i < G_N_ELEMENTS(period_rows); i++) {
@@ -305,6 +338,7 @@ static void test_periods(void)
 		g_assert_true(add(usage, id, 1, row->now, filed));
 		text = print_filed(filed);
 		g_assert_cmpstr(text, ==, row->filed);
+		store(usage, filed, keys);
 		check_usage(usage, i + 1, row->month, row->month_count,
 			    row->day, row->day_count);
 	}
@@ -343,6 +377,7 @@ static void test_once(void)
 	g_autoptr(GArray) filed = pp_usage_filed_array();
 
 	g_assert_true(add(usage, "one", 1, NOON, filed));
+	g_array_set_size(filed, 0);
 	g_assert_false(add(usage, "one", 1, NOON + DAY, filed));
 	g_assert_cmpuint(filed->len, ==, 0);
 	check_usage(usage, 1, "2026-11", 1, "2026-11-24", 1);
@@ -467,6 +502,7 @@ static void test_late(void)
 	const struct pp_usage_filed *late;
 
 	g_assert_true(add(usage, "a", 1, NOON + 10 * DAY, filed));
+	g_array_set_size(filed, 0);
 	g_assert_cmpint(pp_usage_replay(usage, "b", &counters, NOON, NOON,
 					filed), ==, PP_REPLAY_ADDED);
 	check_usage(usage, 2, "2026-12", 1, "2026-12-04", 1);
@@ -514,13 +550,31 @@ static void test_reset(void)
 	pp_usage_free(usage);
 }
 
+static void test_take(void)
+{
+	struct pp_usage *usage = pp_usage_new();
+	g_autoptr(GArray) filed = pp_usage_filed_array();
+	g_autoptr(GError) error = NULL;
+
+	g_assert_true(add(usage, "a", 1, NOON, filed));
+	g_assert_cmpuint(filed->len, ==, 2);
+	g_assert_true(pp_usage_take(usage, "2026-11-24", golden_period, NULL));
+	check_usage(usage, 1, "2026-11", 1, "2026-11-24", 21);
+	g_assert_false(pp_usage_take(usage, "2026-11", golden_period,
+				     &error));
+	g_assert_error(error, PP_ERROR, PP_ERROR_SYNTAX);
+	check_usage(usage, 1, "2026-11", 1, "2026-11-24", 21);
+	pp_usage_free(usage);
+}
+
 struct expire_row {
 	const char *what;
 	guint keep_days, max;
 	const char *names;
 };
 
-/* in this order, on the 24th, the first session having been on the 14th */
+/* in this order; the first session was on the 14th, and there were seven more
+   days with sessions, of which the first was the 24th */
 static const struct expire_row expire_rows[] = {
 	{ "kept for ever", 0, 9, "" },
 	{ "all are young enough", 10, 9, "" },
@@ -549,10 +603,15 @@ static void test_expire(void)
 	struct pp_usage *usage = pp_usage_new();
 	g_autoptr(GArray) filed = pp_usage_filed_array();
 	struct pp_counters counters = session_counters(1, NOON);
+	const struct expire_row not_yet = { "not yet", 1, 9, "" };
 
 	check_expire(usage, &expire_rows[0]);
 	g_assert_true(add(usage, "a", 1, NOON - 10 * DAY, filed));
-	g_assert_true(add(usage, "b", 1, NOON, filed));
+	for (guint i = 0; i <= PP_USAGE_DAYS_SURE; i++) {
+		/* it is the 24th only once this is sure */
+		check_expire(usage, &not_yet);
+		g_assert_true(add(usage, "", 1, NOON + i * DAY, filed));
+	}
 	for (guint i = 0; i < G_N_ELEMENTS(expire_rows); i++) {
 		g_autofree char *doc = NULL;
 
@@ -566,8 +625,55 @@ static void test_expire(void)
 	g_array_set_size(filed, 0);
 	g_assert_cmpint(pp_usage_replay(usage, "c", &counters, NOON - 9 * DAY,
 					NOON, filed), ==, PP_REPLAY_ADDED);
-	g_assert_cmpuint(filed->len, ==, 0);
-	check_usage(usage, 3, "2026-11", 3, "2026-11-24", 1);
+	g_assert_cmpuint(filed->len, ==, 1);
+	check_usage(usage, 10, "2026-12", 1, "2026-12-01", 1);
+	/* nor does it for a clock that is so far behind */
+	g_assert_true(add(usage, "d", 1, NOON - 9 * DAY, filed));
+	g_assert_cmpuint(filed->len, ==, 1);
+	check_usage(usage, 11, "2026-12", 2, "2026-12-01", 2);
+	pp_usage_free(usage);
+}
+
+/* A clock that is years ahead for a few days, in which all is counted where it
+   says; and then it is right again. */
+static void test_expire_ahead(void)
+{
+	struct pp_usage *usage = pp_usage_new();
+	g_autoptr(GArray) filed = pp_usage_filed_array();
+	const struct expire_row nothing = { "ahead", 10, 99, "" };
+	/* the last of the 28th is seven days with sessions ago */
+	const struct expire_row sure = { "right", 1, 99,
+		"2026-11-24 2026-11-25 2026-11-26" };
+	guint i;
+
+	for (i = 0; i < 5; i++)
+		g_assert_true(add(usage, "", 1, NOON + i * DAY, filed));
+	for (i = 0; i < PP_USAGE_DAYS_SURE; i++) {
+		g_assert_true(add(usage, "", 1, NOON + (1000 + i) * DAY,
+				  filed));
+		check_expire(usage, &nothing);
+	}
+	for (i = 5; i < 5 + PP_USAGE_DAYS_SURE; i++) {
+		g_assert_true(add(usage, "", 1, NOON + i * DAY, filed));
+		check_expire(usage, &nothing);
+	}
+	check_expire(usage, &sure);
+	pp_usage_free(usage);
+}
+
+/* What was counted first need not be a session. */
+static void test_expire_removals(void)
+{
+	struct pp_usage *usage = pp_usage_new();
+	g_autoptr(GArray) filed = pp_usage_filed_array();
+	struct pp_counters counters = { .value[PP_REMOVED_COUNT] = 1 };
+	const struct expire_row row = { "removals", 1, 1, "2026-11-24" };
+
+	for (guint i = 0; i < PP_USAGE_DAYS_SURE + 4; i++) {
+		g_assert_true(pp_usage_add(usage, "", &counters,
+					   NOON + i * DAY, filed));
+	}
+	check_expire(usage, &row);
 	pp_usage_free(usage);
 }
 
@@ -848,6 +954,10 @@ static void test_golden(void)
 	again = pp_usage_encode(usage);
 	g_assert_cmpstr(again, ==, golden_now);
 	pp_usage_free(usage);
+	usage = pp_usage_decode(golden_without_days, NULL);
+	g_assert_nonnull(usage);
+	check_usage(usage, 20, "2026-11", 20, "2026-11-25", 0);
+	pp_usage_free(usage);
 	usage = pp_usage_decode(golden_without_times, NULL);
 	g_assert_nonnull(usage);
 	check_usage(usage, 20, "2026-11", 20, "2026-11-25", 0);
@@ -925,6 +1035,16 @@ static const struct field_row usage_fields[] = {
 	{ "forgotten never", "forgotten=x", FALSE },
 	{ "the first day", "days_from=2026-11-24", TRUE },
 	{ "the first day a month", "days_from=2026-11", FALSE },
+	{ "the first day with sessions", "first_day=2026-11-24", TRUE },
+	{ "a first day that there is not", "first_day=2026-11-31", FALSE },
+	{ "days", "days=2026-11-24,2026-11-26", TRUE },
+	{ "days, not in order", "days=2026-11-24,2026-11-24", FALSE },
+	{ "a day that there is not", "days=2026-11-24,2026-11-31", FALSE },
+	{ "an empty day", "days=2026-11-24,", FALSE },
+	{ "seven days", "days=2026-11-01,2026-11-02,2026-11-03,2026-11-04,"
+	  "2026-11-05,2026-11-06,2026-11-07", TRUE },
+	{ "eight days", "days=2026-11-01,2026-11-02,2026-11-03,2026-11-04,"
+	  "2026-11-05,2026-11-06,2026-11-07,2026-11-08", FALSE },
 	{ "33 replays", "replays=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,"
 	  "19,20,21,22,23,24,25,26,27,28,29,30,31,32,33", TRUE }
 };
@@ -986,7 +1106,10 @@ int main(int argc, char **argv)
 	g_test_add_func("/usage/late", test_late);
 	g_test_add_func("/usage/period-add", test_period_add);
 	g_test_add_func("/usage/reset", test_reset);
+	g_test_add_func("/usage/take", test_take);
 	g_test_add_func("/usage/expire", test_expire);
+	g_test_add_func("/usage/expire-ahead", test_expire_ahead);
+	g_test_add_func("/usage/expire-removals", test_expire_removals);
 	g_test_add_func("/usage/lines", test_lines);
 	g_test_add_func("/usage/places", test_places);
 	g_test_add_func("/usage/place-of-a-removal", test_place_of_a_removal);
