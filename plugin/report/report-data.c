@@ -77,20 +77,23 @@ static gboolean parse_time(const char *text, guint64 *value_r)
 static gboolean parse_counter(JsonObject *object, enum pp_counter counter,
 			      guint64 *value_r, GError **error)
 {
-	g_autofree char *text = member_text(object, pp_counter_name(counter));
+	const char *name = pp_counter_name(counter);
+	g_autofree char *text = member_text(object, name);
 	gboolean valid;
 
-	if (text == NULL)
+	if (!json_object_has_member(object, name))
 		return TRUE;
-	if (counter == PP_FIRST_SESSION || counter == PP_LAST_SESSION)
+	if (text == NULL)
+		valid = FALSE;
+	else if (counter == PP_FIRST_SESSION || counter == PP_LAST_SESSION)
 		valid = parse_time(text, value_r);
 	else
 		valid = pp_parse_uint64(text, value_r);
 	if (!valid) {
 		g_set_error(error, JSON_PARSER_ERROR,
 			    JSON_PARSER_ERROR_INVALID_DATA,
-			    "'%s' is no value of %s", text,
-			    pp_counter_name(counter));
+			    "'%s' is no value of %s",
+			    text == NULL ? "what is there" : text, name);
 	}
 	return valid;
 }
@@ -144,15 +147,30 @@ static struct row *parse_row(JsonNode *node, const char *default_user,
 	return NULL;
 }
 
+/* Puts quotes around numbers that are not in texts and may not fit into the
+   signed ones that the library has. NULL with ERROR set. */
+static char *quote_numbers(const char *json, gssize length, GError **error)
+{
+	g_autoptr(GRegex) regex = g_regex_new(
+		"\"(?:[^\"\\\\]++|\\\\.)*+\"(*SKIP)(*FAIL)|"
+		"(?<![\\d.eE+-])\\d{19,20}(?![\\d.eE])",
+		G_REGEX_RAW | G_REGEX_DOTALL, 0, error);
+
+	return regex == NULL ? NULL :
+		g_regex_replace(regex, json, length, 0, "\"\\0\"", 0, error);
+}
+
 static GPtrArray *parse_rows(const char *json, gssize length,
 			     const char *default_user, GError **error)
 {
 	g_autoptr(JsonParser) parser = json_parser_new_immutable();
 	g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func(row_free);
+	g_autofree char *text = quote_numbers(json, length, error);
 	JsonNode *root;
 	JsonArray *array;
 
-	if (!json_parser_load_from_data(parser, json, length, error))
+	if (text == NULL ||
+	    !json_parser_load_from_data(parser, text, -1, error))
 		return NULL;
 	root = json_parser_get_root(parser);
 	if (root == NULL || !JSON_NODE_HOLDS_ARRAY(root)) {

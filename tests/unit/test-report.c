@@ -99,6 +99,13 @@ static const char *const bad_inputs[] = {
 	"[{\"period\":\"total\",\"sessions\":\"-1\"}]",
 	"[{\"period\":\"total\",\"sessions\":-1}]",
 	"[{\"period\":\"total\",\"sessions\":\"x\"}]",
+	"[{\"period\":\"total\",\"sessions\":1e16}]",
+	"[{\"period\":\"total\",\"sessions\":1.0}]",
+	"[{\"period\":\"total\",\"sessions\":null}]",
+	"[{\"period\":\"total\",\"sessions\":[1]}]",
+	"[{\"period\":\"total\",\"sessions\":18446744073709551616}]",
+	"[{\"period\":\"total\",\"sessions\":-9223372036854775808}]",
+	"[{\"period\":\"total\",\"sessions\":1234567890123456789.5}]",
 	"[{\"period\":\"total\",\"last_session\":\"today\"}]",
 	"[{\"period\":\"total\"}", "[{\"period\":\"total\"},"
 };
@@ -196,6 +203,28 @@ static void test_saturated(void)
 	report_free(report);
 }
 
+/* As doveadm prints numbers: without quotes, whatever their size; and a user's
+   name that looks like one. */
+static void test_large(void)
+{
+	struct report *report = parse("["
+		ROW("\\\"a:1234567890123456789,\\\\", "total",
+		    "\"sessions\":9223372036854775808,\"retr_bytes\":"
+		    "18446744073709551615,\"in_bytes\":"
+		    "9223372036854775807,\"out_bytes\":"
+		    "1000000000000000000") "]");
+
+	g_assert_cmpstr(get(report->users, 0)->name, ==,
+			"\"a:1234567890123456789,\\");
+	g_assert_cmpuint(report->total.value[PP_SESSIONS], ==,
+			 G_GUINT64_CONSTANT(9223372036854775808));
+	g_assert_cmpuint(report->total.value[PP_RETR_BYTES], ==, G_MAXUINT64);
+	g_assert_cmpuint(report->total.value[PP_IN_BYTES], ==, G_MAXINT64);
+	g_assert_cmpuint(report->total.value[PP_OUT_BYTES], ==,
+			 G_GUINT64_CONSTANT(1000000000000000000));
+	report_free(report);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -207,5 +236,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/report/hostile-names", test_hostile_names);
 	g_test_add_func("/report/asks-nobody", test_asks_nobody);
 	g_test_add_func("/report/saturated", test_saturated);
+	g_test_add_func("/report/large", test_large);
 	return g_test_run();
 }
