@@ -65,12 +65,26 @@ static void add_tile(GString *html, const char *name, guint64 value,
 	g_string_append(html, "</dd></div>\n");
 }
 
+/* doveadm has a total for everybody, also who never came. */
+static guint count_users(const struct report *report)
+{
+	guint count = 0;
+
+	for (guint i = 0; i < report->users->len; i++) {
+		const struct report_sum *sum = report->users->pdata[i];
+
+		if (sum->counters.value[PP_SESSIONS] > 0)
+			count++;
+	}
+	return count;
+}
+
 static void add_tiles(GString *html, const struct report *report)
 {
 	const struct pp_counters *total = &report->total;
 
 	g_string_append(html, "<dl class=\"tiles\">\n");
-	add_tile(html, "Users", report->users->len, add_number);
+	add_tile(html, "Users", count_users(report), add_number);
 	add_tile(html, "Sessions", total->value[PP_SESSIONS], add_number);
 	add_tile(html, "Messages", report_messages(total), add_number);
 	add_tile(html, "Bytes of messages", report_bytes(total), add_bytes);
@@ -277,7 +291,8 @@ static gint by_again(gconstpointer a, gconstpointer b)
 			       (*left)->counters.value[PP_AGAIN_BYTES]);
 }
 
-/* The users in another order; those with none of COUNTER left out. */
+/* The users in another order; those with none of COUNTER (PP_COUNTERS: of any)
+   left out. */
 static GPtrArray *users_by(const struct report *report, GCompareFunc compare,
 			   enum pp_counter counter)
 {
@@ -286,7 +301,9 @@ static GPtrArray *users_by(const struct report *report, GCompareFunc compare,
 	for (guint i = 0; i < report->users->len; i++) {
 		struct report_sum *sum = report->users->pdata[i];
 
-		if (sum->counters.value[counter] > 0)
+		if (counter == PP_COUNTERS ?
+		    !pp_counters_is_zero(&sum->counters) :
+		    sum->counters.value[counter] > 0)
 			g_ptr_array_add(users, sum);
 	}
 	g_ptr_array_sort(users, compare);
@@ -295,7 +312,7 @@ static GPtrArray *users_by(const struct report *report, GCompareFunc compare,
 
 static void add_tables(GString *html, const struct report *report)
 {
-	g_autoptr(GPtrArray) all = users_by(report, by_bytes, PP_SESSIONS);
+	g_autoptr(GPtrArray) all = users_by(report, by_bytes, PP_COUNTERS);
 	g_autoptr(GPtrArray) top = users_by(report, by_bytes, PP_SESSIONS);
 	g_autoptr(GPtrArray) last = users_by(report, by_last,
 					     PP_LAST_SESSION);

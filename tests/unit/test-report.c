@@ -203,6 +203,22 @@ static void test_saturated(void)
 	report_free(report);
 }
 
+/* Who never came is no user of POP3; whose mail retention removed is told. */
+static void test_who_never_came(void)
+{
+	struct report *report = parse("["
+		ROW("never", "total", "\"sessions\":0") ","
+		ROW("removed", "total", "\"removed_count\":5") ","
+		ROW("came", "total", "\"sessions\":1") "]");
+	g_autofree char *html = report_html(report, "t");
+
+	g_assert_cmpuint(count(html, "<dt>Users</dt><dd>1</dd>"), ==, 1);
+	g_assert_cmpuint(count(html, "<bdi>never</bdi>"), ==, 0);
+	g_assert_cmpuint(count(html, "<bdi>removed</bdi>"), ==, 1);
+	g_assert_cmpuint(count(html, "<bdi>came</bdi>"), ==, 2);
+	report_free(report);
+}
+
 /* As doveadm prints numbers: without quotes, whatever their size; and a user's
    name that looks like one. */
 static void test_large(void)
@@ -236,6 +252,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/report/hostile-names", test_hostile_names);
 	g_test_add_func("/report/asks-nobody", test_asks_nobody);
 	g_test_add_func("/report/saturated", test_saturated);
+	g_test_add_func("/report/who-never-came", test_who_never_came);
 	g_test_add_func("/report/large", test_large);
 	return g_test_run();
 }
