@@ -774,6 +774,8 @@ static const struct place_row place_rows[] = {
 	  "imap bob - ID sent: name=alice@example.com: " LEVEL, FALSE },
 	{ "with one, short", "Nov 24 mx1 dovecot: imap bob - ID sent: "
 	  "name=alice@example.com " LEVEL, FALSE },
+	{ "another level, and a prefix of the administrator's",
+	  "Nov 24 imap alice - Info: " LEVEL, FALSE },
 	{ "words cut out within", "x ", FALSE },
 	{ "a blank", " ", FALSE }
 };
