@@ -184,7 +184,8 @@ class NotDue(RetentionTest):
         result = self.run_now(server, "-A")
         self.assertEqual(self.seen(sealed), sealed)
         self.assertEqual(sorted(self.below(homes)), sorted(sealed))
-        self.assertEqual(fake.seen, looks)
+        # several at the same time
+        self.assertEqual(sorted(fake.seen), sorted(looks))
         self.assertEqual(summary(result.stderr)[1]["opened"], 0)
         # a look shows
         sealed = self.seal(homes)
