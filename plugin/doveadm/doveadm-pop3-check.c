@@ -76,8 +76,8 @@ static void check_clock(struct check *check)
 }
 
 /* How many messages have a time of deletion, and how many are hidden. */
-static int check_count(struct check *check, unsigned int *deleted_r,
-		       unsigned int *hidden_r, const char **error_r)
+static void check_count(struct check *check, unsigned int *deleted_r,
+			unsigned int *hidden_r)
 {
 	struct doveadm_pop3_view *view = &check->view;
 	const struct pp_message *message;
@@ -87,9 +87,7 @@ static int check_count(struct check *check, unsigned int *deleted_r,
 	messages = pop3_policy_mailbox_messages(view->box, view->trans,
 						view->md->set->policy.protect,
 						view->state->hidden_flag,
-						error_r);
-	if (messages == NULL)
-		return -1;
+						FALSE);
 	*deleted_r = *hidden_r = 0;
 	for (i = 0; i < messages->len; i++) {
 		message = &g_array_index(messages, struct pp_message, i);
@@ -99,7 +97,6 @@ static int check_count(struct check *check, unsigned int *deleted_r,
 			(*deleted_r)++;
 	}
 	g_array_unref(messages);
-	return 0;
 }
 
 static void check_print_hidden(struct check *check, unsigned int hidden)
@@ -123,13 +120,12 @@ static void check_print_hidden(struct check *check, unsigned int hidden)
 		*now == '\0' ? "not set" : now));
 }
 
-static int check_hidden(struct check *check, const char **error_r)
+static void check_hidden(struct check *check)
 {
 	const char *flag = check->view.state->hidden_flag;
 	unsigned int deleted, hidden;
 
-	if (check_count(check, &deleted, &hidden, error_r) < 0)
-		return -1;
+	check_count(check, &deleted, &hidden);
 	if (flag == NULL && deleted > 0) {
 		check_print(check, "warning", t_strdup_printf(
 			"%u messages that clients deleted are listed again, "
@@ -138,7 +134,6 @@ static int check_hidden(struct check *check, const char **error_r)
 	}
 	if (hidden > 0)
 		check_print_hidden(check, hidden);
-	return 0;
 }
 
 static int check_mailbox(struct check *check, const char **error_r)
@@ -149,8 +144,10 @@ static int check_mailbox(struct check *check, const char **error_r)
 	if (pop3_policy_mailbox_now(view->box, view->trans, view->state, &now,
 				    error_r) < 0)
 		return -1;
-	if (!pp_mailbox_changed(view->state, &now))
-		return check_hidden(check, error_r);
+	if (!pp_mailbox_changed(view->state, &now)) {
+		check_hidden(check);
+		return 0;
+	}
 	check_print(check, "warning", "INBOX is not the mailbox that the "
 		    "state knows: the next POP3 login recovers it, until then "
 		    "nothing is removed");

@@ -70,7 +70,8 @@ static int explain_judged(struct doveadm_mail_cmd_context *ctx,
 	int ret;
 
 	ret = pop3_policy_judge(view->md, view->box, view->trans, view->state,
-				time(NULL), &verdicts, &clock_back, &error);
+				time(NULL), TRUE, &verdicts, &clock_back,
+				&error);
 	if (ret < 0)
 		return doveadm_pop3_fail(ctx, user, MAIL_ERROR_TEMP, error);
 	if (ret == 0) {

@@ -67,8 +67,8 @@ static void restore_find_one(struct restore *restore, struct mail *mail,
 		      "restored");
 }
 
-/* The hidden messages that are asked for. 0, or -1 and *error_r. */
-static int restore_find(struct restore *restore, const char **error_r)
+/* The hidden messages that are asked for. */
+static void restore_find(struct restore *restore)
 {
 	struct doveadm_pop3_view *view = &restore->view;
 	const struct pp_message *message;
@@ -79,9 +79,7 @@ static int restore_find(struct restore *restore, const char **error_r)
 	messages = pop3_policy_mailbox_messages(view->box, view->trans,
 						view->md->set->policy.protect,
 						view->state->hidden_flag,
-						error_r);
-	if (messages == NULL)
-		return -1;
+						FALSE);
 	mail = mail_alloc(view->trans, 0, NULL);
 	for (i = 0; i < messages->len; i++) T_BEGIN {
 		message = &g_array_index(messages, struct pp_message, i);
@@ -90,7 +88,6 @@ static int restore_find(struct restore *restore, const char **error_r)
 	} T_END;
 	mail_free(&mail);
 	g_array_unref(messages);
-	return 0;
 }
 
 /* Whoever brings mail back missed it: all its clocks start again, or its old
@@ -194,8 +191,7 @@ static int restore_run(struct restore *restore, const char **error_r)
 			"the next POP3 login recovers it";
 		return -1;
 	}
-	if (restore_find(restore, error_r) < 0)
-		return -1;
+	restore_find(restore);
 	return restore_apply(restore, error_r);
 }
 

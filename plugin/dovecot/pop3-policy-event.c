@@ -25,8 +25,7 @@ struct event *pop3_policy_event_create(struct mail_user *user)
 	return event;
 }
 
-/* Numbers of events are signed. */
-static intmax_t event_num(uint64_t num)
+intmax_t pop3_policy_event_num(uint64_t num)
 {
 	return num > INTMAX_MAX ? INTMAX_MAX : (intmax_t)num;
 }
@@ -35,7 +34,7 @@ static void event_add_time(struct event *event, const char *key, uint64_t when)
 {
 	/* 0 is "not known", which is not 1970 */
 	if (when != 0)
-		event_add_int(event, key, event_num(when));
+		event_add_int(event, key, pop3_policy_event_num(when));
 }
 
 const char *pop3_policy_time_text(uint64_t when, const char *none)
@@ -52,42 +51,6 @@ static const char *event_time_text(uint64_t when)
 	return pop3_policy_time_text(when, "-");
 }
 
-void pop3_policy_event_removed(struct event *parent, const char *by,
-			       const char *id, const char *uidl,
-			       const struct pp_verdict *verdict,
-			       uint64_t now, bool dry_run)
-{
-	struct event *event = event_create(parent);
-	const char *user =
-		event_find_field_recursive_str(event, "user");
-	/* a user may be called anything, and a log is read by blanks */
-	g_autofree char *user_text = pp_escape(user == NULL ? "" : user);
-
-	/* A metric that counts removals must not count what stayed. */
-	if (!dry_run)
-		event_set_name(event, "pop3_policy_message_removed");
-	event_add_str(event, "removed_by", by);
-	event_add_str(event, "removed_by_id", id);
-	event_add_str(event, "uidl", uidl);
-	event_add_str(event, "rule", pp_rule_name(verdict->rule));
-	event_add_int(event, "uid", verdict->uid);
-	event_add_int(event, "size", event_num(verdict->size_bytes));
-	event_add_int(event, "overdue_secs", verdict->due >= now ? 0 :
-		      event_num(now - verdict->due));
-	event_add_time(event, "first_seen", verdict->first_seen);
-	event_add_time(event, "retrieved", verdict->retrieved);
-	event_add_time(event, "deleted", verdict->deleted);
-	e_info(event, "%s: user=%s %s=%s uidl=%s uid=%u size=%"PRIu64
-	       " rule=%s first_seen=%s retrieved=%s deleted=%s",
-	       dry_run ? "Would be removed" : "Removed",
-	       user_text, by, id, uidl, verdict->uid,
-	       (uint64_t)verdict->size_bytes, pp_rule_name(verdict->rule),
-	       event_time_text(verdict->first_seen),
-	       event_time_text(verdict->retrieved),
-	       event_time_text(verdict->deleted));
-	event_unref(&event);
-}
-
 void pop3_policy_event_session_finished(struct event *parent,
 					const char *session_id,
 					const struct pp_counters *counters)
@@ -97,7 +60,7 @@ void pop3_policy_event_session_finished(struct event *parent,
 	event_set_name(event, "pop3_policy_session_finished");
 	for (int i = 0; i < PP_COUNTERS; i++) {
 		event_add_int(event, pp_counter_name((enum pp_counter)i),
-			      event_num(counters->value[i]));
+			      pop3_policy_event_num(counters->value[i]));
 	}
 	e_debug(event, "Session %s finished", session_id);
 	event_unref(&event);

@@ -20,13 +20,9 @@ struct event *pop3_policy_event_create(struct mail_user *user);
 
 /* WHEN in UTC, as far as the year 9999, or NONE for 0. From the data stack. */
 const char *pop3_policy_time_text(uint64_t when, const char *none);
+/* NUM as events can have it: their numbers are signed. */
+intmax_t pop3_policy_event_num(uint64_t num);
 
-/* One line and one event a removal: user, session or run, UIDL, size, rule,
-   retrieved at, first seen. DRY_RUN says "would be removed". */
-void pop3_policy_event_removed(struct event *event, const char *by,
-			       const char *id, const char *uidl,
-			       const struct pp_verdict *verdict,
-			       uint64_t now, bool dry_run);
 void pop3_policy_event_session_finished(struct event *event,
 					const char *session_id,
 					const struct pp_counters *counters);

@@ -61,10 +61,11 @@ static int judge_compare(struct pop3_policy_maildrop *md,
 
 int pop3_policy_judge(struct pop3_policy_maildrop *md, struct mailbox *box,
 		      struct mailbox_transaction_context *trans,
-		      const struct pp_state *state, uint64_t now,
+		      const struct pp_state *state, uint64_t now, bool sizes,
 		      GArray **verdicts_r, bool *clock_back_r,
 		      const char **error_r)
 {
+	const struct pp_policy *policy = &md->set->policy;
 	struct pp_mailbox_now mailbox;
 	GArray *messages;
 	gboolean clock_back;
@@ -75,12 +76,10 @@ int pop3_policy_judge(struct pop3_policy_maildrop *md, struct mailbox *box,
 	ret = judge_compare(md, state, &mailbox, error_r);
 	if (ret <= 0)
 		return ret;
-	messages = pop3_policy_mailbox_messages(box, trans,
-						md->set->policy.protect,
-						state->hidden_flag, error_r);
-	if (messages == NULL)
-		return -1;
-	*verdicts_r = pp_retention_judge(state, &md->set->policy,
+	messages = pop3_policy_mailbox_messages(box, trans, policy->protect,
+						state->hidden_flag, sizes ||
+						policy->max_retrieved_bytes > 0);
+	*verdicts_r = pp_retention_judge(state, policy,
 		(const struct pp_message *)(void *)messages->data,
 		messages->len, now, &clock_back);
 	*clock_back_r = clock_back;

@@ -18,12 +18,13 @@ struct mailbox_transaction_context;
 int pop3_policy_judge_open(struct mail_user *user, struct mailbox **box_r,
 			   const char **error_r);
 
-/* Judges all messages of BOX as a pass at NOW would. Returns 1 and *verdicts_r
-   (struct pp_verdict by UID; g_array_unref()), 0 if BOX is not the mailbox
-   that STATE knows, -1 and *error_r, also where the dict is an older copy. */
+/* Judges all messages of BOX as a pass at NOW would; without SIZES those are
+   only there if a rule asks for them. Returns 1 and *verdicts_r (struct
+   pp_verdict by UID; g_array_unref()), 0 if BOX is not the mailbox that STATE
+   knows, -1 and *error_r, also where the dict is an older copy. */
 int pop3_policy_judge(struct pop3_policy_maildrop *md, struct mailbox *box,
 		      struct mailbox_transaction_context *trans,
-		      const struct pp_state *state, uint64_t now,
+		      const struct pp_state *state, uint64_t now, bool sizes,
 		      GArray **verdicts_r, bool *clock_back_r,
 		      const char **error_r);
 

@@ -202,8 +202,17 @@ int pop3_policy_mailbox_identities(struct mailbox *box,
 	return ret;
 }
 
-/* The system flags among PROTECT. */
-static enum mail_flags mailbox_protect_flags(const char *const *protect)
+/* What of a mail's flags and keywords counts. */
+struct mailbox_marks {
+	enum mail_flags protect_flags;
+	const char *const *protect, *deleted_flag;
+	/* there are keywords among them */
+	bool keywords;
+};
+
+static void
+mailbox_marks_init(struct mailbox_marks *marks, const char *const *protect,
+		   const char *deleted_flag)
 {
 	static const struct {
 		const char *name;
@@ -215,71 +224,93 @@ static enum mail_flags mailbox_protect_flags(const char *const *protect)
 		{ "\\Draft", MAIL_DRAFT },
 		{ "\\Deleted", MAIL_DELETED },
 	};
-	enum mail_flags flags = 0;
 	unsigned int i;
 
+	i_zero(marks);
+	marks->protect = protect;
+	marks->deleted_flag = deleted_flag;
+	marks->keywords = deleted_flag != NULL;
 	for (; *protect != NULL; protect++) {
 		for (i = 0; i < N_ELEMENTS(names); i++) {
 			if (strcasecmp(*protect, names[i].name) == 0)
-				flags |= names[i].flag;
+				break;
 		}
+		if (i < N_ELEMENTS(names))
+			marks->protect_flags |= names[i].flag;
+		else
+			marks->keywords = TRUE;
 	}
-	return flags;
 }
 
 static void
-mailbox_message_init(struct mail *mail, enum mail_flags protect_flags,
-		     const char *const *protect, const char *deleted_flag,
-		     struct pp_message *message_r)
+mailbox_message_keywords(struct mail *mail, const struct mailbox_marks *marks,
+			 struct pp_message *message)
 {
 	const char *const *keywords;
-	uoff_t size;
 
-	i_zero(message_r);
-	message_r->uid = mail->uid;
-	message_r->is_protected =
-		(mail_get_flags(mail) & protect_flags) != 0;
 	for (keywords = mail_get_keywords(mail); *keywords != NULL;
 	     keywords++) {
-		if (str_array_icase_find(protect, *keywords))
-			message_r->is_protected = TRUE;
-		if (deleted_flag != NULL &&
-		    strcasecmp(*keywords, deleted_flag) == 0)
-			message_r->hidden = TRUE;
+		if (str_array_icase_find(marks->protect, *keywords))
+			message->is_protected = TRUE;
+		if (marks->deleted_flag != NULL &&
+		    strcasecmp(*keywords, marks->deleted_flag) == 0)
+			message->hidden = TRUE;
 	}
-	if (mail_get_virtual_size(mail, &size) == 0)
-		message_r->size_bytes = size;
 }
 
+uint64_t pop3_policy_mailbox_size(struct mail *mail)
+{
+	uoff_t size;
+
+	return mail_get_virtual_size(mail, &size) == 0 ? size : 0;
+}
+
+static void
+mailbox_message_init(struct mail *mail, const struct mailbox_marks *marks,
+		     bool sizes, struct pp_message *message)
+{
+	message->is_protected =
+		(mail_get_flags(mail) & marks->protect_flags) != 0;
+	if (marks->keywords)
+		mailbox_message_keywords(mail, marks, message);
+	if (sizes)
+		message->size_bytes = pop3_policy_mailbox_size(mail);
+}
+
+/* Without a search, and without a mail where the index's own flags are all that
+   is asked for: either would cost more than the rest. */
 GArray *pop3_policy_mailbox_messages(struct mailbox *box,
 				     struct mailbox_transaction_context *trans,
 				     const char *const *protect,
-				     const char *deleted_flag,
-				     const char **error_r)
+				     const char *deleted_flag, bool sizes)
 {
-	enum mail_flags protect_flags = mailbox_protect_flags(protect);
-	GArray *messages = g_array_new(FALSE, FALSE,
-				       sizeof(struct pp_message));
-	struct mail_search_context *ctx;
+	const struct mail_index_record *rec;
+	struct mailbox_marks marks;
 	struct mailbox_status status;
 	struct pp_message message;
 	struct mail *mail;
+	GArray *messages;
+	uint32_t seq;
+	bool look;
 
+	mailbox_marks_init(&marks, protect, deleted_flag);
+	look = sizes || marks.keywords || (marks.protect_flags &
+		mailbox_get_private_flags_mask(box)) != 0;
 	mailbox_get_open_status(box, STATUS_MESSAGES, &status);
-	if (status.messages == 0)
-		return messages;
-	ctx = mailbox_search_from(trans, 1, status.messages,
-				  MAIL_FETCH_FLAGS | MAIL_FETCH_VIRTUAL_SIZE);
-	while (mailbox_search_next(ctx, &mail)) T_BEGIN {
-		mailbox_message_init(mail, protect_flags, protect,
-				     deleted_flag, &message);
+	messages = g_array_sized_new(FALSE, FALSE, sizeof(message),
+				     status.messages);
+	mail = mail_alloc(trans, 0, NULL);
+	for (seq = 1; seq <= status.messages; seq++) T_BEGIN {
+		rec = mail_index_lookup(box->view, seq);
+		i_zero(&message);
+		message.uid = rec->uid;
+		message.is_protected = (rec->flags & marks.protect_flags) != 0;
+		if (look) {
+			mail_set_seq(mail, seq);
+			mailbox_message_init(mail, &marks, sizes, &message);
+		}
 		g_array_append_val(messages, message);
 	} T_END;
-	if (mailbox_search_deinit(&ctx) < 0) {
-		*error_r = t_strdup_printf("searching failed: %s",
-			mailbox_get_last_internal_error(box, NULL));
-		g_array_unref(messages);
-		return NULL;
-	}
+	mail_free(&mail);
 	return messages;
 }

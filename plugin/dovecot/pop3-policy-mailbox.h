@@ -55,12 +55,13 @@ int pop3_policy_mailbox_identities(struct mailbox *box,
 				   GArray *entries);
 
 /* All messages as retention judges them (struct pp_message), sorted by UID.
-   PROTECT: flags and keywords; DELETED_FLAG: pop3_deleted_flag or NULL. NULL
-   and *error_r on failure; g_array_unref(). */
+   PROTECT: flags and keywords; DELETED_FLAG: pop3_deleted_flag or NULL. Without
+   SIZES these are 0. g_array_unref(). */
 GArray *pop3_policy_mailbox_messages(struct mailbox *box,
 				     struct mailbox_transaction_context *trans,
 				     const char *const *protect,
-				     const char *deleted_flag,
-				     const char **error_r);
+				     const char *deleted_flag, bool sizes);
+/* MAIL's size as POP3 counts it, 0 if it cannot be had. */
+uint64_t pop3_policy_mailbox_size(struct mail *mail);
 
 #endif

@@ -7,6 +7,7 @@
 #define POP3_POLICY_REMOVAL_PRIVATE_H
 
 #include "pop3-policy-removal.h"
+#include "pop3-policy-trace.h"
 
 struct removal_gone {
 	struct pp_verdict verdict;
@@ -18,6 +19,7 @@ struct removal {
 	const struct pop3_policy_removal_params *params;
 	struct pop3_policy_removal_result *result;
 	struct event *event;
+	struct pop3_policy_trace *trace;
 	struct mailbox *box;
 	struct pop3_policy_deadline end;
 
@@ -33,6 +35,10 @@ struct removal {
 
 	/* of the batch under way */
 	struct pp_state *state;
+	/* milliseconds of PP_REMOVAL_BATCH_QUICK_MSECS that were left once it
+	   was known what goes */
+	struct pop3_policy_deadline quick;
+	unsigned int left_for_removal;
 	struct mailbox_transaction_context *trans;
 	GArray *verdicts;
 	GArray *gone;		/* struct removal_gone */

@@ -30,10 +30,8 @@ static void removal_log(struct removal *r)
 
 	for (i = 0; i < r->gone->len; i++) {
 		gone = &g_array_index(r->gone, struct removal_gone, i);
-		pop3_policy_event_removed(r->event, r->params->by,
-					  r->params->id, gone->uidl,
-					  &gone->verdict, r->params->now,
-					  r->result->dry_run);
+		pop3_policy_trace_removed(r->trace, gone->uidl,
+					  &gone->verdict, r->result->dry_run);
 	}
 }
 
@@ -58,6 +56,7 @@ static void removal_pick_mail(struct removal *r, struct mail *mail,
 {
 	struct removal_gone gone = { .verdict = *verdict };
 
+	gone.verdict.size_bytes = pop3_policy_mailbox_size(mail);
 	T_BEGIN {
 		gone.uidl = i_strdup(pop3_policy_judge_uidl(r->md, r->state,
 							    mail));
@@ -192,18 +191,17 @@ static int removal_judged(struct removal *r, const char **error_r)
 		return removal_stop(r, error_r);
 	r->trans = mailbox_transaction_begin(r->box, 0, "pop3-policy removal");
 	ret = pop3_policy_judge(r->md, r->box, r->trans, r->state,
-				r->params->now, &r->verdicts,
+				r->params->now, FALSE, &r->verdicts,
 				&r->result->clock_back, error_r);
 	if (ret <= 0) {
 		r->result->changed = ret == 0;
 		mailbox_transaction_rollback(&r->trans);
-		/* a search of 2.4 ends with an error then */
-		return ret < 0 && removal_is_killed(r) ?
-			removal_stop(r, error_r) : ret;
+		return ret;
 	}
 	if (r->batches == 0)
 		r->allowed = removal_count_going(r->verdicts, FALSE);
 	r->batches++;
+	r->left_for_removal = pop3_policy_deadline_left(&r->quick);
 	r->result->waiting = removal_count_going(r->verdicts, TRUE);
 	ret = removal_expunge(r, error_r);
 	(void)removal_is_killed(r);
@@ -300,22 +298,26 @@ static int removal_batch(struct removal *r, const char **error_r)
 	return ret;
 }
 
-/* A batch costs a look at all messages, however few it removes: the next one is
-   to take as long as a quick one may, by the time that this one took. */
+/* A batch costs a look at all messages, however few it removes, and after it the
+   host may write its cache anew. So the next one is to take as long as a quick
+   one may: a look as this one's, and messages at the pace of this one's. */
+static uint64_t removal_next_max(const struct removal *r)
+{
+	uint64_t left = pop3_policy_deadline_left(&r->quick);
+
+	if (left == 0)
+		return PP_REMOVAL_BATCH;
+	return I_MIN(r->batch_max * r->left_for_removal /
+		     (r->left_for_removal - left + 1), PP_REMOVAL_BATCH_MAX);
+}
+
 static int removal_timed_batch(struct removal *r, const char **error_r)
 {
-	struct pop3_policy_deadline quick =
-		pop3_policy_deadline_in(PP_REMOVAL_BATCH_QUICK_MSECS);
-	int ret = removal_batch(r, error_r);
-	unsigned int left = pop3_policy_deadline_left(&quick);
+	int ret;
 
-	if (left == 0) {
-		r->batch_max = PP_REMOVAL_BATCH;
-	} else {
-		r->batch_max = r->batch_max * PP_REMOVAL_BATCH_QUICK_MSECS /
-			(PP_REMOVAL_BATCH_QUICK_MSECS - left + 1);
-		r->batch_max = I_MIN(r->batch_max, PP_REMOVAL_BATCH_MAX);
-	}
+	r->quick = pop3_policy_deadline_in(PP_REMOVAL_BATCH_QUICK_MSECS);
+	ret = removal_batch(r, error_r);
+	r->batch_max = removal_next_max(r);
 	return ret;
 }
 
@@ -400,6 +402,8 @@ int pop3_policy_removal_run(struct pop3_policy_maildrop *md,
 		return ret;
 	}
 	r.event = pop3_policy_event_create(md->user);
+	r.trace = pop3_policy_trace_init(md->user, params->by, params->id,
+					 params->now);
 	r.gone = g_array_new(FALSE, FALSE, sizeof(struct removal_gone));
 	g_array_set_clear_func(r.gone, removal_gone_clear);
 	r.end = pop3_policy_deadline_in(params->budget_msecs);
@@ -408,6 +412,7 @@ int pop3_policy_removal_run(struct pop3_policy_maildrop *md,
 	if (r.box != NULL)
 		mailbox_free(&r.box);
 	g_array_unref(r.gone);
+	pop3_policy_trace_deinit(&r.trace);
 	event_unref(&r.event);
 	return ret;
 }

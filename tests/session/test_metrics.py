@@ -228,16 +228,18 @@ class Metrics(UsageTest):
 
     def test_documented_fields_are_those_of_the_events(self):
         code = "".join(source(os.path.relpath(path, source_dir()))
+                       for name in ("event", "trace")
                        for path in glob.glob(
-            source_dir() + "/plugin/*/pop3-policy-event.c"))
+            source_dir() + "/plugin/*/pop3-policy-%s.c" % name))
         section = re.search(r"^\.Sh EVENTS\n(.*?)^\.Sh ",
                             source("doc/pop3-policy.7"),
                             re.MULTILINE | re.DOTALL).group(1)
-        names = re.findall(r'event_set_name\(event, "(\w+)"', code)
+        names = re.findall(r'event_set_name\([\w>-]+, "(\w+)"', code)
         self.assertEqual(sorted(names), sorted(re.findall(
             r"^\.It Li (\w+)$", section, re.MULTILINE)))
-        fields = re.findall(r'event_add_(?:str|int|time)\(event, "(\w+)"',
-                            code)
+        fields = re.findall(r'_add_(?:str|int|time)\([\w>-]+, "(\w+)"', code)
+        self.assertIn("uidl", fields)
+        self.assertIn("retrieved", fields)
         fields += re.findall(r'= "(\w+)"',
                              source("plugin/core/pp-usage-codec.c"))
         for field in fields:
