@@ -21,6 +21,8 @@
 
 /* the progress line is drawn so often */
 #define RUN_PROGRESS_USECS (200 * 1000)
+/* as a shell tells of SIGTERM */
+#define RUN_EXIT_STOPPED (128 + 15)
 
 struct run_context {
 	struct doveadm_pop3_users all;
@@ -169,6 +171,15 @@ static int cmd_retention_run_run(struct doveadm_mail_cmd_context *_ctx,
 	return run_told(ctx, ret);
 }
 
+/* For doveadm "killed" is a failure like others. Whoever stopped a run is to see
+   whether anything else was wrong. */
+static void run_exit_code(struct run_context *ctx)
+{
+	if (signal_term_counter != ctx->all.signals && ctx->errors == 0 &&
+	    ctx->all.ctx.exit_code == EX_TEMPFAIL && !doveadm_server)
+		ctx->all.ctx.exit_code = RUN_EXIT_STOPPED;
+}
+
 static void cmd_retention_run_deinit(struct doveadm_mail_cmd_context *_ctx)
 {
 	struct run_context *ctx =
@@ -176,6 +187,7 @@ static void cmd_retention_run_deinit(struct doveadm_mail_cmd_context *_ctx)
 	string_t *rules = t_str_new(128);
 
 	doveadm_pop3_users_deinit(&ctx->all);
+	run_exit_code(ctx);
 	if (ctx->users == 0)
 		return;
 	if (ctx->progress > 0)

@@ -238,7 +238,7 @@ class Stopped(RetentionTest):
              "retention", "run", *args], env=server._full_environment(),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         out, err = [text.decode() for text in process.communicate()]
-        self.assertEqual(process.returncode, 75, err)
+        self.assertEqual(process.returncode, 143, err)
         return out, err
 
     @each(format=FORMATS, operation=(LOOKUP, COMMIT))
@@ -283,7 +283,7 @@ class Stopped(RetentionTest):
              "-u", "alice"], env=server._full_environment(),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         out, err = [text.decode() for text in process.communicate()]
-        self.assertEqual(process.returncode, 75, err)
+        self.assertEqual(process.returncode, 143, err)
         self.assertIn("stopped", out)
         first = self.removals(err)
         self.assertEqual([int(f["uid"]) for f in first],

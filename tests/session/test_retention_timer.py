@@ -79,6 +79,12 @@ class Every(RetentionTest):
         self.assertEqual(result.returncode, 0)
         self.assertEqual(len(self.removals(result.stderr)), 2)
 
+    def test_only_a_stopped_run_is_no_failure(self):
+        """What else test_retention_run sees a run end with is one."""
+        (codes,) = re.findall("^SuccessExitStatus=(.*)$", example(UNITS[1]),
+                              re.MULTILINE)
+        self.assertEqual(codes, "143")
+
     @unittest.skipUnless(shutil.which("systemd-analyze"),
                          "systemd-analyze is not installed")
     def test_systemd_takes_timer_and_service(self):
