@@ -120,8 +120,8 @@ static gboolean is_prefix(const char *text)
 	return colon == NULL || colon[2] == '\0';
 }
 
-/* TRUE if the plugin wrote LINE at MARK in TEXT, and no user got it into another
-   line of the log: see DESIGN, section 5. */
+/* TRUE if the plugin wrote LINE at MARK in TEXT, and no user got it into
+   another line of the log: see DESIGN, section 5. */
 static gboolean is_own(const char *text, const char *mark,
 		       const struct pp_usage_line *line)
 {

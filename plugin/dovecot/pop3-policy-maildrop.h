@@ -85,8 +85,8 @@ const char *pop3_policy_change_pending(const struct pop3_policy_change *change,
 				       const char *key);
 
 /* Counts a session or a removal, pp_usage_add(), and what goes with it; nothing
-   where USAGE is NULL. Sets usage_changed, or usage_unreadable (which is logged)
-   if a period that becomes current again cannot be read. 0, or -1 and
+   where USAGE is NULL. Sets usage_changed, or usage_unreadable (which is
+   logged) if a period that becomes current again cannot be read. 0, or -1 and
    *error_r. */
 int pop3_policy_change_count(struct pop3_policy_change *change,
 			     const char *id,
