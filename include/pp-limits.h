@@ -43,9 +43,10 @@
 #define PP_USAGE_SESSIONS_MAX 32
 /* The same for replayed lines. */
 #define PP_USAGE_REPLAYS_MAX 200
-/* On so many later days a user must have come before a day is too old: a clock
-   that is far ahead for a few must not make it so. */
-#define PP_USAGE_DAYS_SURE 7
+/* On so many later days a user must have come before a day is too old, not
+   counting the current one: a clock that is far ahead for a night must not make
+   it so. */
+#define PP_USAGE_DAYS_SURE 2
 /* A session id in a document: longer ones are cut. */
 #define PP_USAGE_ID_MAX_LEN 64
 
