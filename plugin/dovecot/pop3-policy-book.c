@@ -70,7 +70,9 @@ static void book_drop(GArray *entries, const struct pp_state *state,
 	g_array_set_size(entries, kept);
 }
 
-static void book_write(struct pop3_policy_change *change, guint32 chunk,
+/* TRUE; or FALSE where they are more chunks than a state may name: the ledger
+   begins anew, and whoever commits next collects all that is there. */
+static bool book_write(struct pop3_policy_change *change, guint32 chunk,
 		       const GArray *entries)
 {
 	struct pp_state *state = *change->state;
@@ -79,16 +81,22 @@ static void book_write(struct pop3_policy_change *change, guint32 chunk,
 	guint start = 0, next;
 
 	while (start < entries->len) {
-		g_autofree char *doc = pp_ledger_encode(&state->mailbox,
-							identities,
-							entries->len, start,
-							&next);
+		g_autofree char *doc = NULL;
 
+		if (chunk >= PP_CHUNKS_MAX) {
+			state->ledger_chunks = 0;
+			state->ledger_last_first = 0;
+			state->ledger_upto = 0;
+			return FALSE;
+		}
+		doc = pp_ledger_encode(&state->mailbox, identities,
+				       entries->len, start, &next);
 		pop3_policy_change_write(change, book_key(chunk), doc);
 		state->ledger_last_first = identities[start].uid;
 		state->ledger_chunks = ++chunk;
 		start = next;
 	}
+	return TRUE;
 }
 
 int pop3_policy_book_append(struct pop3_policy_maildrop *md,
@@ -113,8 +121,8 @@ int pop3_policy_book_append(struct pop3_policy_maildrop *md,
 	}
 	book_drop(entries, state, box);
 	g_array_append_vals(entries, new_entries->data, new_entries->len);
-	book_write(change, chunk, entries);
-	state->ledger_upto = upto;
+	if (book_write(change, chunk, entries))
+		state->ledger_upto = upto;
 	return 0;
 }
 
@@ -250,6 +258,6 @@ int pop3_policy_book_fill_headers(struct pop3_policy_maildrop *md,
 		return -1;
 	}
 	if (book_merge_headers(entries, headers))
-		book_write(change, left.behind, entries);
+		(void)book_write(change, left.behind, entries);
 	return 0;
 }

@@ -164,6 +164,29 @@ class OddState(PolicyTest):
             self.assertIn(result.returncode, (0, 65), result.stderr)
         self.assertEqual(list(self.session(server).values()), [before[2]])
 
+    @each(last=("gone", "full"))
+    def test_ledger_with_all_chunks_that_it_may_have(self, last):
+        """Only the last ones are read, which is when new mail comes."""
+        server = self.dovecot()
+        fill_maildir(server, "alice", 2000)
+        before = self.session(server)
+        state = server.dict_get("alice", "state")
+        (numbers,) = re.findall(r" ledger=1\.(\S+)", state)
+        if last == "full":
+            server.dict_set("alice", "ledger/4095",
+                            server.dict_get("alice", "ledger/0"))
+        self.put(server, "ledger=4096." + numbers)
+        fill_maildir(server, "alice", 5000, there=2000)
+        for _ in range(2):
+            after = self.session(server)
+            self.assertEqual({n: after[n] for n in before}, before)
+            self.assertEqual(len(set(after.values())), 5000)
+        # it began anew
+        self.assertRegex(server.dict_get("alice", "state"),
+                         r" ledger=\d\.\d+\.5000 ")
+        self.lose_indexes(server)
+        self.assertEqual(self.session(server), after)
+
     def test_policy_that_has_no_value(self):
         server = self.dovecot()
         server.deliver("alice", message(1))

@@ -61,12 +61,13 @@ def some_messages():
             message(7, size=5000)]
 
 
-def fill_maildir(server, user, count):
-    """Thousands of small messages, faster than by a protocol."""
+def fill_maildir(server, user, count, there=0):
+    """Thousands of small messages, faster than by a protocol: COUNT with those
+    that are there."""
     directory = server.mail_dir(user)
     for name in ("cur", "new", "tmp"):
-        os.makedirs(os.path.join(directory, name))
-    for number in range(1, count + 1):
+        os.makedirs(os.path.join(directory, name), exist_ok=True)
+    for number in range(there + 1, count + 1):
         path = "%s/new/%d.M%dP1.host" % (
             directory, 1700000000 + number, number * 7919 % 1000000)
         with open(path, "wb") as file:
