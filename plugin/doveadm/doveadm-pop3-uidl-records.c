@@ -170,9 +170,9 @@ static int records_maildir_file(struct doveadm_pop3_records *records,
 	/* it may be a FIFO, which would be waited for */
 	fd = openat(dir_fd, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd == -1) {
-		if (errno == ENOENT)
-			return 0;
-		*error_r = t_strdup_printf("open(%s) failed: %m", name);
+		*error_r = t_strdup_printf("open(%s) failed: %m%s", name,
+			errno == ENOENT ? " (it was moved or expunged "
+			"meanwhile: try again)" : "");
 		return -1;
 	}
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
@@ -214,40 +214,59 @@ static bool records_maildir_names(int dir_fd, ARRAY_TYPE(const_string) *names)
 	return TRUE;
 }
 
-static int records_maildir_dir(struct doveadm_pop3_records *records,
-			       int maildir_fd, const char *dir,
-			       const char **error_r)
-{
-	ARRAY_TYPE(const_string) names;
-	int fd = openat(maildir_fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int ret = 0;
+struct maildir_dir {
 	const char *name;
+	int fd;
+	ARRAY_TYPE(const_string) files;
+};
 
-	t_array_init(&names, 128);
-	if (fd == -1 || !records_maildir_names(dup(fd), &names)) {
-		*error_r = t_strdup_printf("not a maildir: open(%s) failed: %m",
-					   dir);
-		i_close_fd(&fd);
-		return -1;
-	}
-	array_foreach_elem(&names, name) {
+static int records_maildir_list(int maildir_fd, struct maildir_dir *dir,
+				const char **error_r)
+{
+	t_array_init(&dir->files, 128);
+	dir->fd = openat(maildir_fd, dir->name,
+			 O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir->fd != -1 && records_maildir_names(dup(dir->fd), &dir->files))
+		return 0;
+	*error_r = t_strdup_printf("not a maildir: open(%s) failed: %m",
+				   dir->name);
+	return -1;
+}
+
+static int records_maildir_read(struct doveadm_pop3_records *records,
+				const struct maildir_dir *dir,
+				const char **error_r)
+{
+	const char *name;
+	int ret = 0;
+
+	array_foreach_elem(&dir->files, name) {
 		T_BEGIN {
-			ret = records_maildir_file(records, fd, name, error_r);
+			ret = records_maildir_file(records, dir->fd, name,
+						   error_r);
 		} T_END_PASS_STR_IF(ret < 0, error_r);
 		if (ret < 0)
 			break;
 	}
-	i_close_fd(&fd);
 	return ret;
 }
 
+/* Lists new before cur: what moves meanwhile is missed in new. */
 static int records_maildir(struct doveadm_pop3_records *records, int fd,
 			   const char **error_r)
 {
+	struct maildir_dir cur = { .name = "cur", .fd = -1 };
+	struct maildir_dir new = { .name = "new", .fd = -1 };
+	int ret = -1;
+
 	records->import = pp_import_new(PP_IMPORT_MESSAGES, NULL, NULL);
-	if (records_maildir_dir(records, fd, "cur", error_r) < 0)
-		return -1;
-	return records_maildir_dir(records, fd, "new", error_r);
+	if (records_maildir_list(fd, &new, error_r) == 0 &&
+	    records_maildir_list(fd, &cur, error_r) == 0 &&
+	    records_maildir_read(records, &cur, error_r) == 0)
+		ret = records_maildir_read(records, &new, error_r);
+	i_close_fd(&cur.fd);
+	i_close_fd(&new.fd);
+	return ret;
 }
 
 static int records_file(struct doveadm_pop3_records *records, int fd,

@@ -358,6 +358,16 @@ class Sources(UidlToolsTest):
         self.again(server, [old.mail_dir("alice")], matched=3, without_uidl=1,
                    left=1)
 
+    def test_maildir_that_changes_meanwhile(self):
+        """Its message would be left without the UIDL that it has."""
+        old = self.filled(*self.carrying(), plugin=False)
+        server = self.filled(*texts(1, 4))
+        # listed, and not there when it is opened
+        os.symlink("gone", old.mail_dir("alice") + "/cur/1.M1P1.host:2,S")
+        self.uidl(server, "import", old.mail_dir("alice"), code=DATAERR)
+        self.assertIn("moved or expunged meanwhile", self.stderr)
+        self.assertIn("nothing is stored", self.stderr)
+
     def test_listing(self):
         server = self.filled(*texts(1, 3))
         path = self.file(server, "+OK\r\n1 a\r\n2 b\r\n3 c\r\n.\r\n")
