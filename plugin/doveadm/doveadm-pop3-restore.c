@@ -45,26 +45,29 @@ static bool restore_wants(struct restore *restore, const char *uidl,
 	return ctx->all || (ctx->since != 0 && deleted >= ctx->since);
 }
 
+/* When UID was deleted, 0: not known. */
+static uint64_t restore_deleted(const struct restore *restore, uint32_t uid)
+{
+	guint64 deleted;
+
+	return pp_runs_get(restore->view.state->deleted, uid, &deleted) ?
+		deleted : 0;
+}
+
 static void restore_find_one(struct restore *restore, struct mail *mail,
 			     uint32_t uid)
 {
 	const struct pp_state *state = restore->view.state;
 	const char *uidl;
-	guint64 deleted;
+	uint64_t deleted;
 
 	if (!mail_set_uid(mail, uid))
 		return;
 	uidl = pop3_policy_judge_uidl(restore->view.md, state, mail);
-	if (!pp_runs_get(state->deleted, uid, &deleted))
-		deleted = 0;
+	deleted = restore_deleted(restore, uid);
 	if (!restore_wants(restore, uidl, deleted))
 		return;
 	array_push_back(&restore->uids, &uid);
-	doveadm_print_num(uid);
-	doveadm_print(uidl);
-	doveadm_print(doveadm_pop3_time(deleted, "-"));
-	doveadm_print(restore->ctx->dry_run ? "would be restored" :
-		      "restored");
 }
 
 /* The hidden messages that are asked for. */
@@ -157,6 +160,25 @@ static int restore_apply(struct restore *restore, const char **error_r)
 	return restore_unhide(restore, error_r);
 }
 
+static void restore_print(struct restore *restore)
+{
+	struct doveadm_pop3_view *view = &restore->view;
+	struct mail *mail = mail_alloc(view->trans, 0, NULL);
+	uint32_t uid;
+
+	array_foreach_elem(&restore->uids, uid) T_BEGIN {
+		doveadm_print_num(uid);
+		doveadm_print(!mail_set_uid(mail, uid) ? "-" :
+			      pop3_policy_judge_uidl(view->md, view->state,
+						     mail));
+		doveadm_print(doveadm_pop3_time(restore_deleted(restore, uid),
+						"-"));
+		doveadm_print(restore->ctx->dry_run ? "would be restored" :
+			      "restored");
+	} T_END;
+	mail_free(&mail);
+}
+
 /* With the look lock, as a session: no removal goes on meanwhile. */
 static int restore_run(struct restore *restore, const char **error_r)
 {
@@ -192,7 +214,10 @@ static int restore_run(struct restore *restore, const char **error_r)
 		return -1;
 	}
 	restore_find(restore);
-	return restore_apply(restore, error_r);
+	if (restore_apply(restore, error_r) < 0)
+		return -1;
+	restore_print(restore);
+	return 0;
 }
 
 static int restore_view(struct restore *restore, struct mail_user *user,

@@ -6,6 +6,7 @@
 
 import glob
 import json
+import os
 import re
 import shutil
 
@@ -144,6 +145,17 @@ class Grace(GraceTest):
         self.session(server)
         self.assertEqual([f["uidl"] for f in self.removed(server, mark)],
                          [uidls[1]])
+
+    def test_nothing_is_called_restored_that_is_not(self):
+        server = self.grace()
+        self.fill(server, 2)
+        self.session(server, dele=(1,))
+        os.chmod(server.path("dict"), 0o555)
+        result = server.doveadm("pop3", "retention", "restore", "-u", "alice",
+                                "--all")
+        self.assertEqual(result.returncode, 75)
+        self.assertNotIn("restored", result.stdout)
+        os.chmod(server.path("dict"), 0o777)
 
     def test_restored_mail_starts_anew(self):
         server = self.grace(settings={
