@@ -136,21 +136,39 @@ static void check_hidden(struct check *check)
 		check_print_hidden(check, hidden);
 }
 
+/* What the next login has to see to, or NULL. */
+static const char *check_compare(struct doveadm_pop3_view *view,
+				 const struct pp_mailbox_now *now)
+{
+	struct pp_witness witness;
+	enum pp_refusal why;
+
+	if (pp_mailbox_changed(view->state, now))
+		return "INBOX is not the mailbox that the state knows";
+	pop3_policy_files_read_witness(view->md->files, &witness);
+	if (pp_login_decide(PP_LOOKUP_FOUND, view->state, &witness, now,
+			    view->md->set->uidl != POP3_POLICY_UIDL_HOST,
+			    &why) == PP_LOGIN_REPEATS)
+		return "INBOX is an older copy of the mailbox that was shown";
+	return NULL;
+}
+
 static int check_mailbox(struct check *check, const char **error_r)
 {
 	struct doveadm_pop3_view *view = &check->view;
 	struct pp_mailbox_now now;
+	const char *text;
 
 	if (pop3_policy_mailbox_now(view->box, view->trans, view->state, &now,
 				    error_r) < 0)
 		return -1;
-	if (!pp_mailbox_changed(view->state, &now)) {
+	text = check_compare(view, &now);
+	if (text == NULL) {
 		check_hidden(check);
 		return 0;
 	}
-	check_print(check, "warning", "INBOX is not the mailbox that the "
-		    "state knows: the next POP3 login recovers it, until then "
-		    "nothing is removed");
+	check_print(check, "warning", t_strconcat(text, ": the next POP3 login "
+		    "recovers it, until then nothing is removed", NULL));
 	return 0;
 }
 

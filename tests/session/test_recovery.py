@@ -315,6 +315,8 @@ class OlderCopy(RecoveryTest):
             result = self.import_all(server, command)
             self.assertNotEqual(result.returncode, 0)
             self.assertIn("INBOX is an older copy", result.stderr)
+        checked = server.doveadm("pop3", "state", "check", "-u", "alice")
+        self.assertIn("INBOX is an older copy", checked.stdout)
         self.assertEqual(server.dict_get("alice", "state"), state)
         if by == "repair":
             repaired = server.doveadm("pop3", "uidl", "repair", "-u", "alice",
