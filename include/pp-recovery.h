@@ -83,6 +83,12 @@ pp_login_decide(enum pp_lookup lookup, const struct pp_state *state,
 		const struct pp_mailbox_now *mailbox, gboolean pinned,
 		enum pp_refusal *why_r);
 
+/* TRUE if MAILBOX, which is the one that STATE knows, has more messages at or
+   below the mark than at the last session's end: mail that had gone was brought
+   back under its old UIDs. */
+gboolean pp_mailbox_brought_back(const struct pp_state *state,
+				 const struct pp_mailbox_now *mailbox);
+
 /* TRUE if MAILBOX is another one than STATE knows: another GUID or
    UIDVALIDITY; UIDNEXT at or below the mark (an older copy); the last shown
    UID with another identity; or fewer messages at or below the mark than at

@@ -150,8 +150,12 @@ struct pp_facts {
 	guint shown_count;
 	/* the session showed the host's own UIDLs */
 	gboolean host_uidls;
-	/* messages at or below the mark at the end; G_MAXUINT32: not known */
-	guint32 count;
+	/* messages at or below the mark at the end; G_MAXUINT32: not known.
+	   Counted in a view of UIDs up to this one. */
+	guint32 count, view_upto;
+	/* there were more of them than the state knew at the beginning: all
+	   times that are known restart */
+	gboolean brought_back;
 	/* what was retrieved, and DELEd: runs of UIDs, which may span UIDs
 	   that do not exist (any more). NULL: nothing */
 	const struct pp_runs *retrieved;
@@ -163,7 +167,8 @@ struct pp_facts {
 
 /* Merges FACTS: times that are known never move, but for a message that is
    DELEd again, since somebody listed it again: the later time counts. The mark
-   only grows. Returns TRUE if STATE changed in a way that is worth a commit.
+   only grows, and for the same mark the count only falls: who saw more there
+   looked earlier. Returns TRUE if STATE changed in a way that is worth a commit.
    Facts of another generation change nothing. */
 gboolean pp_state_merge(struct pp_state *state, const struct pp_facts *facts);
 

@@ -18,6 +18,13 @@ gboolean pp_mailbox_changed(const struct pp_state *state,
 		mailbox->above_mark > 0;
 }
 
+gboolean pp_mailbox_brought_back(const struct pp_state *state,
+				 const struct pp_mailbox_now *mailbox)
+{
+	return !pp_mailbox_changed(state, mailbox) &&
+		mailbox->at_or_below_mark > state->count;
+}
+
 /* Every UIDL of this mailbox is known without the state. Not so in an older
    copy, where UIDs that were shown in an outage are to be given again. */
 static gboolean witness_is_plain(const struct pp_witness *witness,

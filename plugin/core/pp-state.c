@@ -190,6 +190,23 @@ static gboolean merge_shown(struct pp_state *state,
 	return FALSE;
 }
 
+/* Sessions that overlap come here in any order. The count must not become less
+   than what there is: mail would seem to have been brought back. */
+static gboolean merge_count(struct pp_state *state,
+			    const struct pp_facts *facts, gboolean raised)
+{
+	guint32 count = facts->count;
+
+	if (count == G_MAXUINT32 || facts->view_upto < state->mark)
+		return FALSE;
+	if (!raised && !facts->brought_back)
+		count = MIN(count, state->count);
+	if (count == state->count)
+		return FALSE;
+	state->count = count;
+	return TRUE;
+}
+
 static gboolean merge_mark(struct pp_state *state,
 			   const struct pp_facts *facts)
 {
@@ -201,10 +218,8 @@ static gboolean merge_mark(struct pp_state *state,
 		state->mark = facts->mark;
 		changed = TRUE;
 	}
-	if (facts->count != G_MAXUINT32 && facts->count != state->count) {
-		state->count = facts->count;
+	if (merge_count(state, facts, changed))
 		changed = TRUE;
-	}
 	return changed;
 }
 
@@ -249,7 +264,9 @@ gboolean pp_state_merge(struct pp_state *state, const struct pp_facts *facts)
 	if (facts->generation != state->generation)
 		return FALSE;
 
-	changed = merge_mark(state, facts);
+	if (facts->brought_back)
+		pp_state_restart_times(state, facts->now);
+	changed = merge_mark(state, facts) || facts->brought_back;
 	if (merge_shown(state, facts))
 		changed = TRUE;
 	if (facts->seen_upto > 0) {

@@ -269,6 +269,8 @@ static void drop_merge_facts(struct pp_state *state,
 		.generation = state->generation,
 		.now = time(NULL),
 		.count = identities->len,
+		/* no session looks */
+		.view_upto = PP_UID_MAX,
 		.shown = shown,
 		.shown_count = pp_shown_last(identities, shown),
 		.first_seen = time(NULL),

@@ -119,6 +119,8 @@ static void close_facts_init(struct close_context *ctx)
 	facts->mark = session->highest_uid;
 	facts->host_uidls = session->set->uidl == POP3_POLICY_UIDL_HOST;
 	facts->count = G_MAXUINT32;
+	facts->view_upto = session->view_upto;
+	facts->brought_back = session->brought_back;
 	facts->seen_upto = session->highest_uid;
 	facts->first_seen = session->start_time;
 }
@@ -321,7 +323,7 @@ static bool close_has_facts(struct pop3_policy_session *session)
 		session->highest_uid > state->ledger_upto ||
 		pp_runs_count(session->retrieved) > 0 ||
 		pp_runs_count(session->deleted) > 0 ||
-		session->messages != state->count ||
+		session->messages != state->count || session->brought_back ||
 		pop3_policy_grace_flag_changed(session, state);
 }
 

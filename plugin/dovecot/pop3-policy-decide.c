@@ -223,6 +223,22 @@ decide_repeats(struct pop3_policy_decide *ctx, const struct pp_state *state,
 		PP_LOGIN_RECOVER : PP_LOGIN_SERVE;
 }
 
+/* Mail that had gone is there again under its UIDs, which its UIDLs go with. Its
+   times are stored with what the session finds out. */
+static void decide_brought_back(struct pop3_policy_decide *ctx,
+				const struct pp_state *state)
+{
+	struct pop3_policy_session *session = ctx->session;
+
+	if (ctx->action != PP_LOGIN_SERVE || ctx->older_copy ||
+	    !pp_mailbox_brought_back(state, &ctx->now))
+		return;
+	e_warning(session->event, "%u messages that had gone are there again: "
+		  "all times start again",
+		  ctx->now.at_or_below_mark - state->count);
+	session->brought_back = TRUE;
+}
+
 static void
 decide_lookup(struct pop3_policy_decide *ctx, enum pp_lookup *lookup_r,
 	      struct pp_state **state_r, const char **error_r)
@@ -337,7 +353,9 @@ const char *pop3_policy_decide(struct pop3_policy_session *session)
 		decide_lost(&ctx, state, &witness, why);
 	else if (ctx.action == PP_LOGIN_REPEATS)
 		decide_repeats(&ctx, state, &witness);
+	decide_brought_back(&ctx, state);
 	session->messages = ctx.now.messages;
+	session->view_upto = ctx.now.uidnext - 1;
 	if (ctx.now.messages > 0) {
 		mail_index_lookup_uid(client->mailbox->view, ctx.now.messages,
 				      &session->highest_uid);

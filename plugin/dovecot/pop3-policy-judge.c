@@ -49,7 +49,7 @@ static int judge_compare(struct pop3_policy_maildrop *md,
 				md->set->uidl != POP3_POLICY_UIDL_HOST,
 				&why)) {
 	case PP_LOGIN_SERVE:
-		return 1;
+		return pp_mailbox_brought_back(state, mailbox) ? 0 : 1;
 	case PP_LOGIN_REFUSE:
 		*error_r = "The dict is an older copy than the witness beside "
 			"the mailbox knows: nothing is removed";

@@ -18,7 +18,9 @@ removal_change_state(struct removal *r, struct pp_state *state, uint64_t due)
 	for (i = 0; i < uids->len && values[i] <= state->mark; i++)
 		count++;
 	pp_state_prune(state, values, uids->len);
-	state->count = count;
+	/* who could not get the look lock may have shown more */
+	if (state->mark == r->state->mark)
+		state->count = count;
 	state->due = due;
 	state->due_rules = pp_policy_hash(&r->md->set->policy);
 	g_array_unref(uids);

@@ -84,6 +84,8 @@ struct pop3_policy_session {
 	/* the mail that the state knows is away, the mailbox is empty: the
 	   state stays as it is */
 	bool absent;
+	/* mail that had gone is there again: all times restart */
+	bool brought_back;
 	/* the client was let in */
 	bool accepted;
 	/* what was new is stored: mark, ledger */
@@ -92,8 +94,9 @@ struct pop3_policy_session {
 	bool failure_logged;
 	/* up to this UID messages were shown by the open rule in an outage */
 	uint32_t shown_unstored;
-	/* the highest UID in this session's view, and what is at or below */
-	uint32_t highest_uid, messages;
+	/* the highest UID in this session's view, and what is at or below;
+	   its next UID - 1 */
+	uint32_t highest_uid, messages, view_upto;
 
 	struct pop3_policy_gate *gate;
 	/* the client's, once that is about to be taken apart */

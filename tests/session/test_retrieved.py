@@ -11,7 +11,7 @@ import subprocess
 
 import clients
 import dovecot
-from test_retention import ON, RetentionTest
+from test_retention import ON, RetentionTest, wait_processes
 from testcase import FORMATS, each, message
 from twins import wait_stuck
 
@@ -21,6 +21,7 @@ COMPRESS = {
            "plugin {\n  zlib_save = gz\n}\n",
     "2.4": "mail_compress_write_method = gz\n",
 }
+AGAIN = r"Warning: .*%s messages that had gone are there again"
 CLIENTS = {client.name(): client for client in clients.ALL}
 
 
@@ -228,3 +229,69 @@ class Copies(Retrieved):
         self.assertEqual(self.gone(server, "+28d"), [1, 2])
         self.assertEqual(self.gone(server, "+42d"), [])
         self.assertEqual(self.gone(server, "+44d"), [3])
+
+    @each(format=FORMATS)
+    def test_mail_that_is_brought_back_restarts_all_times(self, format):
+        """Under its old UIDs, and with nothing new since it was expunged."""
+        server = self.policy(format=format)
+        self.fill(server, 3)
+        uidls = self.session(server, retr=(1, 2))
+        server.stop()
+        home, copy = server.home("alice"), server.path("copy")
+        self.copy(home, copy)
+        server.start()
+        self.session(server, dele=(1,))
+        server.stop()
+        self.copy(copy, home)
+        server.set_time("+15d")
+        server.start()
+        mark = server.log_mark()
+        # it is due by the times that were
+        self.run_now(server, "--force", "-u", "alice")
+        self.assertEqual(self.there(server), [1, 2, 3])
+        self.assertEqual(self.session(server), uidls)
+        self.assertEqual(self.there(server), [1, 2, 3])
+        server.wait_log(AGAIN % 1, after=mark)
+        mark = server.log_mark()
+        self.run_now(server, "--force", "-u", "alice")
+        self.assertEqual(self.gone(server, "+28d"), [])
+        self.assertNotRegex(self.log_of_sessions(server, mark), AGAIN % r"\d+")
+        # 14 days after that login
+        self.assertEqual(self.gone(server, "+30d"), [1, 2])
+
+    @each(format=FORMATS)
+    def test_sessions_that_overlap_bring_nothing_back(self, format):
+        """They end in any order, and each one saw something else."""
+        server = self.policy(format=format)
+        self.fill(server, 6)
+        self.session(server)
+        mark = server.log_mark()
+        for number, (first, second) in enumerate(
+                (("old", "new"), ("new", "old"))):
+            # one that looks before a message goes and another comes
+            looks = {"old": server.pop3("alice")}
+            looks["old"].uidls()
+            self.expunge_first(server)
+            server.deliver("alice", message(10 + number))
+            looks["new"] = server.pop3("alice")
+            looks["new"].uidls()
+            for name in first, second:
+                looks[name].quit()
+                wait_processes(server, name == first)
+            self.session(server)
+            # the same without new mail
+            looks = {"old": server.pop3("alice")}
+            looks["old"].uidls()
+            self.expunge_first(server)
+            looks["new"] = server.pop3("alice")
+            for name in first, second:
+                looks[name].quit()
+                wait_processes(server, name == first)
+            self.session(server)
+            self.session(server, dele=(1,))
+            self.session(server)
+        self.assertNotRegex(self.log_of_sessions(server, mark), AGAIN % r"\d+")
+
+    def expunge_first(self, server):
+        server.doveadm("expunge", "-u", "alice", "mailbox", "INBOX", "1",
+                       check=True)

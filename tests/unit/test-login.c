@@ -164,6 +164,10 @@ static const struct changed_row changed_rows[] = {
 	  GUID, UIDVALIDITY, 21, 0, 0, PP_IDENTITY_UNKNOWN, FALSE },
 	{ "mail arrived and was expunged unseen",
 	  GUID, UIDVALIDITY, 30, 8, 0, PP_IDENTITY_SAME, FALSE },
+	{ "more than there were: some were brought back",
+	  GUID, UIDVALIDITY, 21, 9, 0, PP_IDENTITY_SAME, FALSE },
+	{ "the same, and mail arrived",
+	  GUID, UIDVALIDITY, 25, 9, 4, PP_IDENTITY_SAME, FALSE },
 	{ "the last shown ones are gone",
 	  GUID, UIDVALIDITY, 25, 8, 4, PP_IDENTITY_UNKNOWN, FALSE },
 	{ "another GUID",
@@ -206,6 +210,9 @@ static void check_changed(const struct changed_row *row,
 
 	g_test_message("%s", row->what);
 	g_assert_cmpint(pp_mailbox_changed(state, &mailbox), ==, row->changed);
+	g_assert_cmpint(pp_mailbox_brought_back(state, &mailbox), ==,
+			!row->changed &&
+			row->at_or_below_mark > state->count);
 	g_assert_cmpint(pp_login_decide(PP_LOOKUP_FOUND, state, &none,
 					&mailbox, PIN, &why), ==, action);
 	g_assert_cmpint(pp_login_decide(PP_LOOKUP_FOUND, state, &none,

@@ -264,6 +264,7 @@ static void merge_row(const struct merge_row *row)
 	const struct pp_facts facts = {
 		.generation = row->generation, .now = row->now,
 		.mark = row->mark, .count = row->count,
+		.view_upto = row->mark,
 		.shown = row->shown, .shown_count = row->shown_count,
 		.retrieved = retrieved, .deleted = deleted,
 		.seen_upto = row->seen_upto, .first_seen = 200
@@ -285,6 +286,46 @@ static void merge_row(const struct merge_row *row)
 	pp_runs_free(retrieved);
 	pp_runs_free(deleted);
 	pp_state_free(state);
+}
+
+/* The state has the mark 10 and 8 messages. */
+static const struct count_row {
+	const char *comment;
+	guint32 mark, view_upto, count;
+	gboolean brought_back;
+	guint32 state_count;
+} count_rows[] = {
+	{ "less", 10, 10, 5, FALSE, 5 },
+	{ "none", 0, 10, 0, FALSE, 0 },
+	{ "who saw more looked earlier", 10, 10, 9, FALSE, 8 },
+	{ "who saw no new mail looked earlier", 7, 9, 5, FALSE, 8 },
+	{ "new mail", 12, 14, 10, FALSE, 10 },
+	{ "new mail, others gone", 12, 12, 3, FALSE, 3 },
+	{ "brought back", 10, 10, 9, TRUE, 9 },
+	{ "brought back, with less", 10, 10, 6, TRUE, 6 },
+	{ "brought back, in an earlier view", 9, 9, 9, TRUE, 8 },
+	{ "not known", 10, 10, G_MAXUINT32, TRUE, 8 },
+};
+
+static void test_merge_count(void)
+{
+	for (guint i = 0; i < G_N_ELEMENTS(count_rows); i++) {
+		const struct count_row *row = &count_rows[i];
+		struct pp_state *state = merge_state();
+		const struct pp_facts facts = {
+			.generation = 3, .now = 200, .mark = row->mark,
+			.count = row->count, .view_upto = row->view_upto,
+			.brought_back = row->brought_back
+		};
+
+		g_test_message("%s", row->comment);
+		g_assert_cmpint(pp_state_merge(state, &facts), ==,
+				row->brought_back || row->state_count != 8);
+		g_assert_cmpuint(state->count, ==, row->state_count);
+		assert_runs(state->retrieved, row->brought_back ? "5+200" :
+			    "5+110");
+		pp_state_free(state);
+	}
 }
 
 static void test_merge(void)
@@ -416,6 +457,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/state/use-validity", test_use_validity);
 	g_test_add_func("/state/shown", test_shown);
 	g_test_add_func("/state/merge", test_merge);
+	g_test_add_func("/state/merge-count", test_merge_count);
 	g_test_add_func("/state/merge-unknown-id", test_merge_unknown_id);
 	g_test_add_func("/state/restart-times", test_restart_times);
 	g_test_add_func("/state/prune", test_prune);
