@@ -230,13 +230,16 @@ static void decide_brought_back(struct pop3_policy_decide *ctx,
 {
 	struct pop3_policy_session *session = ctx->session;
 
-	if (ctx->action != PP_LOGIN_SERVE || ctx->older_copy ||
+	if (ctx->action != PP_LOGIN_SERVE ||
 	    !pp_mailbox_brought_back(state, &ctx->now))
 		return;
-	e_warning(session->event, "%u messages that had gone are there again: "
-		  "all times start again",
-		  ctx->now.at_or_below_mark - state->count);
 	session->brought_back = TRUE;
+	/* an older copy was told of */
+	if (!ctx->older_copy) {
+		e_warning(session->event, "%u messages that had gone are there "
+			  "again: all times start again",
+			  ctx->now.at_or_below_mark - state->count);
+	}
 }
 
 static void
