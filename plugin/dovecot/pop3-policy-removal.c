@@ -316,6 +316,8 @@ static int removal_timed_batch(struct removal *r, const char **error_r)
 	int ret;
 
 	r->quick = pop3_policy_deadline_in(PP_REMOVAL_BATCH_QUICK_MSECS);
+	/* a batch may end before it knows; there is never more left than this */
+	r->left_for_removal = PP_REMOVAL_BATCH_QUICK_MSECS;
 	ret = removal_batch(r, error_r);
 	r->batch_max = removal_next_max(r);
 	return ret;
