@@ -74,9 +74,9 @@ enum pp_refusal {
 };
 
 /* Decides (design, sections 4 and 10); the one place for logins, removal and
-   doveadm: only where it says SERVE are STATE's facts the mailbox's. STATE is NULL unless FOUND. PINNED is
-   whether UIDLs are ours (`pin` and `guid`); with `host` nobody is refused but
-   for a damaged state. */
+   doveadm: only where it says SERVE are STATE's facts the mailbox's. STATE is
+   NULL unless FOUND. PINNED is whether UIDLs are ours (`pin` and `guid`); with
+   `host` nobody is refused but for a damaged state. */
 enum pp_login_action
 pp_login_decide(enum pp_lookup lookup, const struct pp_state *state,
 		const struct pp_witness *witness,

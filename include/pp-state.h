@@ -168,8 +168,8 @@ struct pp_facts {
 /* Merges FACTS: times that are known never move, but for a message that is
    DELEd again, since somebody listed it again: the later time counts. The mark
    only grows, and for the same mark the count only falls: who saw more there
-   looked earlier. Returns TRUE if STATE changed in a way that is worth a commit.
-   Facts of another generation change nothing. */
+   looked earlier. Returns TRUE if STATE changed in a way that is worth a
+   commit. Facts of another generation change nothing. */
 gboolean pp_state_merge(struct pp_state *state, const struct pp_facts *facts);
 
 /* Drops what is known only about UIDs that no longer exist: UIDS (sorted) are

@@ -33,8 +33,8 @@ struct pp_usage {
 	char days[PP_USAGE_DAYS_SURE][PP_USAGE_DAY_SIZE];
 };
 
-/* Sets the counter NAME of COUNTERS. FALSE with ERROR set (SYNTAX) for an unknown
-   name or a bad number. */
+/* Sets the counter NAME of COUNTERS. FALSE with ERROR set (SYNTAX) for an
+   unknown name or a bad number. */
 gboolean pp_counters_set(struct pp_counters *counters, const char *name,
 			 const char *value, GError **error);
 

@@ -171,8 +171,8 @@ static int cmd_retention_run_run(struct doveadm_mail_cmd_context *_ctx,
 	return run_told(ctx, ret);
 }
 
-/* For doveadm "killed" is a failure like others. Whoever stopped a run is to see
-   whether anything else was wrong. */
+/* For doveadm "killed" is a failure like others. Whoever stopped a run is to
+   see whether anything else was wrong. */
 static void run_exit_code(struct run_context *ctx)
 {
 	if (signal_term_counter != ctx->all.signals && ctx->errors == 0 &&

@@ -48,7 +48,8 @@ slight_user_alloc(struct mail_storage_service_user *service_user)
 	struct mail_user *user = mail_user_alloc(service_user);
 	const char *home = user->set->mail_home;
 
-	slight_user_set(user, mail_storage_service_user_get_input(service_user));
+	slight_user_set(user,
+			mail_storage_service_user_get_input(service_user));
 	mail_user_set_home(user, *home == '\0' ? NULL : home);
 	user->protocol = user->service;
 	settings_event_add_list_filter_name(user->event, "service",

@@ -219,8 +219,8 @@ static int usage_show_range(struct usage_show_context *ctx,
 	if (pop3_policy_store_lookup(md->store, pool_datastack_create(),
 				     &deadline, keys, count, values,
 				     &error) < 0)
-		return doveadm_pop3_fail(&ctx->all.ctx, md->user, MAIL_ERROR_TEMP,
-					 error);
+		return doveadm_pop3_fail(&ctx->all.ctx, md->user,
+					 MAIL_ERROR_TEMP, error);
 	return usage_print_periods(ctx, md, usage, keys, values);
 }
 
@@ -235,8 +235,8 @@ static int usage_show(struct usage_show_context *ctx,
 
 	if (pop3_policy_store_lookup(md->store, pool_datastack_create(),
 				     &deadline, &key, 1, &value, &error) < 0)
-		return doveadm_pop3_fail(&ctx->all.ctx, md->user, MAIL_ERROR_TEMP,
-					 error);
+		return doveadm_pop3_fail(&ctx->all.ctx, md->user,
+					 MAIL_ERROR_TEMP, error);
 	usage = value == NULL ? pp_usage_new() :
 		pp_usage_decode(value, &gerror);
 	if (usage == NULL) {
@@ -318,7 +318,8 @@ static void usage_init_range(struct usage_show_context *ctx)
 	g_autofree char *today = g_date_time_format(now, "%Y-%m-%d");
 	const char *since = ctx->by == USAGE_BY_DAY ? month :
 		t_strdup_printf("%.4s-01", month);
-	GDateTime *date = usage_option_date(&ctx->all.ctx, "since", FALSE, since);
+	GDateTime *date = usage_option_date(&ctx->all.ctx, "since", FALSE,
+					    since);
 	g_autoptr(GDateTime) until =
 		usage_option_date(&ctx->all.ctx, "until", TRUE, today);
 	GDateTime *next;

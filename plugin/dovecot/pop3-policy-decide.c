@@ -223,8 +223,8 @@ decide_repeats(struct pop3_policy_decide *ctx, const struct pp_state *state,
 		PP_LOGIN_RECOVER : PP_LOGIN_SERVE;
 }
 
-/* Mail that had gone is there again under its UIDs, which its UIDLs go with. Its
-   times are stored with what the session finds out. */
+/* Mail that had gone is there again under its UIDs, which its UIDLs go with.
+   Its times are stored with what the session finds out. */
 static void decide_brought_back(struct pop3_policy_decide *ctx,
 				const struct pp_state *state)
 {

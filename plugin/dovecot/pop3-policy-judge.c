@@ -34,8 +34,8 @@ int pop3_policy_judge_open(struct mail_user *user, struct mailbox **box_r,
 	return ret;
 }
 
-/* 1 if STATE is about what is there, 0 if not: the next login sees to it. -1 and
-   *error_r where a login would be refused. */
+/* 1 if STATE is about what is there, 0 if not: the next login sees to it. -1
+   and *error_r where a login would be refused. */
 static int judge_compare(struct pop3_policy_maildrop *md,
 			 const struct pp_state *state,
 			 const struct pp_mailbox_now *mailbox,
@@ -76,9 +76,9 @@ int pop3_policy_judge(struct pop3_policy_maildrop *md, struct mailbox *box,
 	ret = judge_compare(md, state, &mailbox, error_r);
 	if (ret <= 0)
 		return ret;
+	sizes = sizes || policy->max_retrieved_bytes > 0;
 	messages = pop3_policy_mailbox_messages(box, trans, policy->protect,
-						state->hidden_flag, sizes ||
-						policy->max_retrieved_bytes > 0);
+						state->hidden_flag, sizes);
 	*verdicts_r = pp_retention_judge(state, policy,
 		(const struct pp_message *)(void *)messages->data,
 		messages->len, now, &clock_back);

@@ -298,9 +298,10 @@ static int removal_batch(struct removal *r, const char **error_r)
 	return ret;
 }
 
-/* A batch costs a look at all messages, however few it removes, and after it the
-   host may write its cache anew. So the next one is to take as long as a quick
-   one may: a look as this one's, and messages at the pace of this one's. */
+/* A batch costs a look at all messages, however few it removes, and after it
+   the host may write its cache anew. So the next one is to take as long as a
+   quick one may: a look as this one's, and messages at the pace of this
+   one's. */
 static uint64_t removal_next_max(const struct removal *r)
 {
 	uint64_t left = pop3_policy_deadline_left(&r->quick);
@@ -316,7 +317,7 @@ static int removal_timed_batch(struct removal *r, const char **error_r)
 	int ret;
 
 	r->quick = pop3_policy_deadline_in(PP_REMOVAL_BATCH_QUICK_MSECS);
-	/* a batch may end before it knows; there is never more left than this */
+	/* a batch may end before it knows; more than this is never left */
 	r->left_for_removal = PP_REMOVAL_BATCH_QUICK_MSECS;
 	ret = removal_batch(r, error_r);
 	r->batch_max = removal_next_max(r);
