@@ -106,6 +106,7 @@ char *pp_usage_encode(const struct pp_usage *usage)
 	if (usage->forgotten > 0)
 		pp_doc_add_uint(body, "forgotten", usage->forgotten);
 	add_name(body, "first_day", usage->first_day);
+	add_name(body, "last_day", usage->last_day);
 	add_name(body, "days_from", usage->days_from);
 	add_days(body, usage);
 	return pp_doc_finish(DOC_KIND, body);
@@ -272,6 +273,10 @@ static gboolean set_field(struct pp_usage *usage, const char *name,
 		return set_days(usage, value, error);
 	if (strcmp(name, "first_day") == 0) {
 		return set_name(usage->first_day, sizeof(usage->first_day),
+				value, day_is_valid(value), error);
+	}
+	if (strcmp(name, "last_day") == 0) {
+		return set_name(usage->last_day, sizeof(usage->last_day),
 				value, day_is_valid(value), error);
 	}
 	if (strcmp(name, "days_from") == 0) {

@@ -25,8 +25,9 @@ struct pp_usage {
 	GArray *sessions, *replays;
 	/* when the latest one ended that is no longer among them */
 	guint64 forgotten;
-	/* the first day on which something was counted */
-	char first_day[PP_USAGE_DAY_SIZE];
+	/* the first day on which something was counted, and the latest that
+	   any clock said */
+	char first_day[PP_USAGE_DAY_SIZE], last_day[PP_USAGE_DAY_SIZE];
 	/* keys of days before this one are gone; "" if all may be there */
 	char days_from[PP_USAGE_DAY_SIZE];
 	/* the current days before this one, in their order, "" behind them */

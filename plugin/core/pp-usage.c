@@ -117,9 +117,17 @@ static void file_begun(const char *name, GArray *filed)
 	g_array_append_val(filed, entry);
 }
 
+/* FALSE: it is later than all that there were. */
+static gboolean may_be_filed(const struct pp_usage *usage, const char *name)
+{
+	return usage->last_day[0] == '\0' ||
+		strncmp(name, usage->last_day, strlen(name)) <= 0;
+}
+
 /* Counts into the period NAME, which becomes the current one. Names of one kind
    sort as their times do. LATE: an earlier one does not. */
-static void add_to_period(struct pp_counters *period, char *period_name,
+static void add_to_period(const struct pp_usage *usage,
+			  struct pp_counters *period, char *period_name,
 			  const char *name, const struct pp_counters *counters,
 			  gboolean late, GArray *filed)
 {
@@ -134,7 +142,8 @@ static void add_to_period(struct pp_counters *period, char *period_name,
 			file_period(period_name, period, filed);
 		memset(period, 0, sizeof(*period));
 		strcpy(period_name, name);
-		file_begun(name, filed);
+		if (may_be_filed(usage, name))
+			file_begun(name, filed);
 	}
 	pp_counters_add(period, counters);
 }
@@ -194,8 +203,10 @@ static void add_to_day(struct pp_usage *usage, const char *day,
 	note_first_day(usage, day);
 	if (!late || strcmp(day, usage->day_name) > 0)
 		note_day(usage, day);
-	add_to_period(&usage->day, usage->day_name, day, counters, late,
+	add_to_period(usage, &usage->day, usage->day_name, day, counters, late,
 		      filed);
+	if (strcmp(day, usage->last_day) > 0)
+		g_strlcpy(usage->last_day, day, sizeof(usage->last_day));
 }
 
 /* LATE: a line that is replayed. A day whose key is gone does not come back. */
@@ -211,7 +222,7 @@ static void add_counters(struct pp_usage *usage,
 		pp_counters_add(&usage->month, counters);
 		pp_counters_add(&usage->day, counters);
 	} else {
-		add_to_period(&usage->month, usage->month_name, month,
+		add_to_period(usage, &usage->month, usage->month_name, month,
 			      counters, late, filed);
 		if (!gone)
 			add_to_day(usage, day, counters, late, filed);
@@ -282,6 +293,7 @@ void pp_usage_reset(struct pp_usage *usage, guint64 now)
 	usage->month_name[0] = '\0';
 	usage->day_name[0] = '\0';
 	usage->first_day[0] = '\0';
+	usage->last_day[0] = '\0';
 	usage->days_from[0] = '\0';
 	memset(usage->days, 0, sizeof(usage->days));
 	usage->forgotten = MAX(usage->forgotten, now);

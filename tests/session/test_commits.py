@@ -3,7 +3,7 @@
 #
 # What a session writes: each commit is a round trip, each key a row.
 
-from fakedict import COMMIT
+from fakedict import COMMIT, LOOKUP
 from policytest import PolicyTest
 from testcase import FORMATS, each, message
 from uidlformats import BY_GUID
@@ -68,3 +68,19 @@ class Commits(PolicyTest):
         self.commits(fake)
         self.session(server)
         self.assertEqual(self.commits(fake), [["usage/now"]])
+
+    def test_the_first_session_of_a_day_looks_up_as_others(self):
+        server, fake = self.faked(messages=3,
+                                  faketime="2031-03-10T12:00:00")
+        self.session(server)
+        looks = []
+        for day in ("10", "11"):
+            server.set_moment("2031-03-%sT13:00:00" % day)
+            fake.seen.clear()
+            self.session(server)
+            looks.append([keys for operation, _, keys in fake.seen
+                          if operation == LOOKUP])
+        self.assertEqual(looks[0], looks[1])
+        self.assertEqual(looks[0], [["state"], ["usage/now"]])
+        self.assertEqual(self.commits(fake),
+                         [["usage/2031-03-10", "usage/now"]])

@@ -23,8 +23,8 @@
 	"ids_ended=1795521600,1795608000 replays=s3 " \
 	"replays_ended=1795521600"
 static const char golden_now[] =
-	"pp1 usage 095c56b7b2cfb5f2 " GOLDEN_COUNTERS GOLDEN_TIMES
-	" first_day=2026-11-24 days=2026-11-24";
+	"pp1 usage bb75d29df6b335fc " GOLDEN_COUNTERS GOLDEN_TIMES
+	" first_day=2026-11-24 last_day=2026-11-25 days=2026-11-24";
 /* of a version that did not store which days there were */
 static const char golden_without_days[] =
 	"pp1 usage ec61b7b7e278fdc4 " GOLDEN_COUNTERS GOLDEN_TIMES;
@@ -319,6 +319,38 @@ static void store(struct pp_usage *usage, const GArray *filed,
 			g_hash_table_remove(keys, entry->name);
 		}
 	}
+}
+
+static guint count_begun(struct pp_usage *usage, guint64 now)
+{
+	g_autoptr(GArray) filed = pp_usage_filed_array();
+	guint count = 0;
+
+	g_assert_true(add(usage, "", 1, now, filed));
+	for (guint i = 0; i < filed->len; i++)
+		count += g_array_index(filed, struct pp_usage_filed, i).begun;
+	return count;
+}
+
+/* What was never current need not be looked for. */
+static void test_begun(void)
+{
+	struct pp_usage *usage = pp_usage_new();
+	g_autofree char *doc = NULL;
+
+	/* keys may be there without usage/now */
+	g_assert_cmpuint(count_begun(usage, NOON), ==, 2);
+	g_assert_cmpuint(count_begun(usage, NOON), ==, 0);
+	g_assert_cmpuint(count_begun(usage, NOON + DAY), ==, 0);
+	g_assert_cmpuint(count_begun(usage, NOON), ==, 1);
+	g_assert_cmpuint(count_begun(usage, NOON + 40 * DAY), ==, 0);
+	g_assert_cmpuint(count_begun(usage, NOON), ==, 2);
+	doc = pp_usage_encode(usage);
+	pp_usage_free(usage);
+	usage = pp_usage_decode(doc, NULL);
+	g_assert_cmpuint(count_begun(usage, NOON + 40 * DAY), ==, 2);
+	g_assert_cmpuint(count_begun(usage, NOON + 41 * DAY), ==, 0);
+	pp_usage_free(usage);
 }
 
 static void test_periods(void)
@@ -1039,6 +1071,8 @@ static const struct field_row usage_fields[] = {
 	{ "the first day a month", "days_from=2026-11", FALSE },
 	{ "the first day with sessions", "first_day=2026-11-24", TRUE },
 	{ "a first day that there is not", "first_day=2026-11-31", FALSE },
+	{ "the latest day", "last_day=2026-11-24", TRUE },
+	{ "a latest day that there is not", "last_day=x", FALSE },
 	{ "days", "days=2026-11-24,2026-11-26", TRUE },
 	{ "days, not in order", "days=2026-11-24,2026-11-24", FALSE },
 	{ "a day that there is not", "days=2026-11-24,2026-11-31", FALSE },
@@ -1093,6 +1127,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/usage/filled", test_filled);
 	g_test_add_func("/usage/parse-counters", test_parse_counters);
 	g_test_add_func("/usage/print-counters", test_print_counters);
+	g_test_add_func("/usage/begun", test_begun);
 	g_test_add_func("/usage/periods", test_periods);
 	g_test_add_func("/usage/filed-grows", test_filed_grows);
 	g_test_add_func("/usage/once", test_once);
