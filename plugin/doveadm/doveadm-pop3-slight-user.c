@@ -191,14 +191,22 @@ doveadm_pop3_slight_user_alloc(struct mail_storage_service_user *service_user)
 	return user;
 }
 
+void doveadm_pop3_slight_user_leave(void)
+{
+	if (getuid() == 0 && seteuid(0) < 0)
+		i_fatal("pop3-policy: seteuid(0) failed: %m");
+}
+
 bool doveadm_pop3_slight_user_enter(struct mail_user *user)
 {
 	const struct mail_user_settings *set = user->set;
 	struct restrict_access_settings rset;
 	uid_t uid;
 
-	if (geteuid() != 0)
+	if (getuid() != 0)
 		return TRUE;
+	/* with 2.3 a mail user before this one has left its rights here */
+	doveadm_pop3_slight_user_leave();
 	restrict_access_get_env(&rset);
 	if (rset.chroot_dir != NULL || !uid_parse(set, &uid) ||
 	    !gid_parse(set, &rset.gid))
@@ -212,10 +220,4 @@ bool doveadm_pop3_slight_user_enter(struct mail_user *user)
 	if (seteuid(uid) < 0)
 		i_fatal("pop3-policy: seteuid(%s) failed: %m", dec2str(uid));
 	return TRUE;
-}
-
-void doveadm_pop3_slight_user_leave(void)
-{
-	if (getuid() == 0 && seteuid(0) < 0)
-		i_fatal("pop3-policy: seteuid(0) failed: %m");
 }

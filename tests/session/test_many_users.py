@@ -53,6 +53,22 @@ class Rights(ManyUsersTest):
         self.assertEqual(error.count("Permission denied"), 1, error)
         self.assertIn("doveadm(bob)", error)
 
+    def test_after_one_that_doveadm_made(self):
+        """With 2.3 that one's rights are still the process's."""
+        paths = {"2.3": "pop3_policy_dict = file:%h/state\n",
+                 "2.4": "pop3_policy {\n  dict file {\n    path = "
+                        "%{home}/state\n  }\n}\n"}
+        alice = {**self.users["alice"], "nice": "0"}
+        server = self.filled(*self.users, dict=paths,
+                             users={**self.users, "alice": alice})
+        for user in self.users:
+            os.chmod(server.home(user), 0o700)
+        # finished days are looked up by themselves
+        rows, error = self.shown(server, "-A", command=(
+            "pop3", "usage", "show", "--by", "day"))
+        self.assertEqual([row["username"] for row in rows], list(self.users))
+        self.assertNotIn("Error", error)
+
     def test_by_a_group(self):
         server = self.policy(users=self.users,
                              config="mail_access_groups = mail\n")
