@@ -252,9 +252,8 @@ static gboolean set_days(struct pp_usage *usage, const char *value,
 		g_strlcpy(usage->days[i], days[i], sizeof(usage->days[i]));
 		before = days[i];
 	}
-	if (!valid) {
+	if (!valid)
 		g_set_error(error, PP_ERROR, PP_ERROR_SYNTAX, "has bad days");
-	}
 	return valid;
 }
 

@@ -17,7 +17,8 @@
 #include "doveadm-settings.h"
 #include "doveadm-pop3-users.h"
 
-/* The dict service's replies have no flow control, see pop3-policy-store.c. */
+/* Enough for the dict to answer while user lookups are made; each has a
+   connection of its own. */
 #define USERS_AHEAD 4
 
 static void users_read(struct doveadm_pop3_users *users)

@@ -52,7 +52,9 @@ static int judge_compare(struct pop3_policy_maildrop *md,
 		return pp_mailbox_brought_back(state, mailbox) ? 0 : 1;
 	case PP_LOGIN_REFUSE:
 		*error_r = "The dict is an older copy than the witness beside "
-			"the mailbox knows: nothing is removed";
+			"the mailbox knows: nothing is removed (restore the "
+			"newer one, or accept the loss with doveadm pop3 uidl "
+			"repair --accept-loss)";
 		return -1;
 	default:
 		return 0;

@@ -5,7 +5,6 @@
 #include "pop3-policy-compat.h"
 #include "ioloop.h"
 #include "dict.h"
-#include "mail-user.h"
 #include "pop3-policy-store-private.h"
 
 /* The dict service's replies have no flow control: more unread lookup replies
@@ -44,9 +43,7 @@ store_lookup_begin(struct pop3_policy_store *store, const char *key,
 
 	lookup->store = store;
 	lookup->pending = pending;
-	dict_lookup_async(store_dict_for(store, key),
-			  mail_user_get_dict_op_settings(store->user),
-			  store_full_key(key), store_lookup_callback, lookup);
+	store_dict_lookup(store, key, store_lookup_callback, lookup);
 	return lookup;
 }
 

@@ -8,6 +8,7 @@
 #include "pop3-policy-store.h"
 
 struct dict;
+struct dict_lookup_result;
 struct ioloop;
 
 struct pop3_policy_store {
@@ -33,10 +34,12 @@ struct store_lookup {
 	unsigned int *pending;
 };
 
-/* The dict that KEY belongs to, and its full name in it, from the data
-   stack. */
-struct dict *store_dict_for(struct pop3_policy_store *store, const char *key);
-const char *store_full_key(const char *key);
+typedef void store_lookup_callback_t(const struct dict_lookup_result *result,
+				     struct store_lookup *lookup);
+/* Asks the dict that KEY belongs to. */
+void store_dict_lookup(struct pop3_policy_store *store, const char *key,
+		       store_lookup_callback_t *callback,
+		       struct store_lookup *lookup);
 
 /* From enter() to leave() the dict lives in an ioloop of its own, in which
    nothing of the client's can run. enter() returns the ioloop before. */

@@ -120,7 +120,8 @@ void store_abandoned(struct pop3_policy_store *store)
 		master_service_stop_new_connections(master_service);
 }
 
-struct dict *store_dict_for(struct pop3_policy_store *store, const char *key)
+static struct dict *
+store_dict_for(struct pop3_policy_store *store, const char *key)
 {
 	if (store->ledger_dict != NULL &&
 	    strncmp(key, STORE_LEDGER_PREFIX,
@@ -129,9 +130,18 @@ struct dict *store_dict_for(struct pop3_policy_store *store, const char *key)
 	return store->dict;
 }
 
-const char *store_full_key(const char *key)
+static const char *store_full_key(const char *key)
 {
 	return t_strconcat(STORE_KEY_PREFIX, key, NULL);
+}
+
+void store_dict_lookup(struct pop3_policy_store *store, const char *key,
+		       store_lookup_callback_t *callback,
+		       struct store_lookup *lookup)
+{
+	dict_lookup_async(store_dict_for(store, key),
+			  mail_user_get_dict_op_settings(store->user),
+			  store_full_key(key), *callback, lookup);
 }
 
 static void
@@ -168,10 +178,7 @@ void pop3_policy_store_lookup_async(struct pop3_policy_store *store,
 	lookup->callback = callback;
 	lookup->context = context;
 	store->lookup = lookup;
-	dict_lookup_async(store_dict_for(store, key),
-			  mail_user_get_dict_op_settings(store->user),
-			  store_full_key(key), store_lookup_async_callback,
-			  lookup);
+	store_dict_lookup(store, key, store_lookup_async_callback, lookup);
 }
 
 void pop3_policy_store_abandon(struct pop3_policy_store *store)
