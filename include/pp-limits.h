@@ -58,7 +58,8 @@
    removal_limit_percent says. */
 #define PP_REMOVAL_ALWAYS_ALLOWED 50
 /* Messages removed between two releases of the exclusive look lock, for which
-   a login waits: so many at first, then as many as go in so long. */
+   a login waits: so many at first, then as many as go in so long, or all that
+   are left where that takes twice as long at most. */
 #define PP_REMOVAL_BATCH 500
 #define PP_REMOVAL_BATCH_MAX 10000
 #define PP_REMOVAL_BATCH_QUICK_MSECS 250

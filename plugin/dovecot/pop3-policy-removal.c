@@ -256,7 +256,9 @@ static int removal_sync(struct removal *r, const char **error_r)
 {
 	if (r->box == NULL)
 		return pop3_policy_judge_open(r->md->user, &r->box, error_r);
-	if (mailbox_sync(r->box, MAILBOX_SYNC_FLAG_FULL_READ) < 0) {
+	/* All that this process changed since it opened INBOX the host knows,
+	   and it sees what others do: it lists a maildir again only then. */
+	if (mailbox_sync(r->box, 0) < 0) {
 		*error_r = t_strdup_printf("INBOX cannot be synchronised: %s",
 			mailbox_get_last_internal_error(r->box, NULL));
 		return -1;
@@ -300,16 +302,19 @@ static int removal_batch(struct removal *r, const char **error_r)
 
 /* A batch costs a look at all messages, however few it removes, and after it
    the host may write its cache anew. So the next one is to take as long as a
-   quick one may: a look as this one's, and messages at the pace of this
-   one's. */
+   quick one may: a look as this one's, and messages at the pace of this one's.
+   No batch is made for the rest alone: at most twice as long is quick, too. */
 static uint64_t removal_next_max(const struct removal *r)
 {
-	uint64_t left = pop3_policy_deadline_left(&r->quick);
+	uint64_t left = pop3_policy_deadline_left(&r->quick), max;
 
 	if (left == 0)
 		return PP_REMOVAL_BATCH;
-	return I_MIN(r->batch_max * r->left_for_removal /
-		     (r->left_for_removal - left + 1), PP_REMOVAL_BATCH_MAX);
+	max = r->batch_max * r->left_for_removal /
+		(r->left_for_removal - left + 1);
+	if (r->allowed <= 2 * max)
+		max = r->allowed;
+	return CLAMP(max, PP_REMOVAL_BATCH, PP_REMOVAL_BATCH_MAX);
 }
 
 static int removal_timed_batch(struct removal *r, const char **error_r)
