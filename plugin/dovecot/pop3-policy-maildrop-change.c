@@ -132,15 +132,18 @@ int pop3_policy_change_take(struct pop3_policy_change *change,
 				     error_r) < 0)
 		return -1;
 	for (i = 0; i < count; i++) {
-		if (values[i] == NULL)
-			continue;
-		if (!pp_usage_take(change->usage, keys[i] + strlen("usage/"),
+		if (values[i] != NULL &&
+		    !pp_usage_take(change->usage, keys[i] + strlen("usage/"),
 				   values[i], &error)) {
 			*error_r = t_strdup_printf("%s: %s", keys[i],
 						   error->message);
 			return 0;
 		}
-		pop3_policy_change_write(change, keys[i], NULL);
+	}
+	/* not before: what was taken may not be written after all */
+	for (i = 0; i < count; i++) {
+		if (values[i] != NULL)
+			pop3_policy_change_write(change, keys[i], NULL);
 	}
 	return 1;
 }

@@ -596,6 +596,23 @@ class Periods(UsageTest):
         self.assertEqual(server.dict_get("alice", "usage/2031-03-10"), damaged)
         self.assertEqual(server.dict_get("alice", "usage/now"), before)
 
+    def test_its_month_begins_again_too(self):
+        """What is not counted takes nothing away."""
+        server = self.dovecot(faketime=True)
+        self.deliver_some(server)
+        for moment in ("2031-02-10T12:00:00", "2031-03-11T12:00:00"):
+            self.moved(server, moment)
+            self.session(server, 1)
+        value = server.dict_get("alice", "usage/2031-02-10")
+        server.dict_set("alice", "usage/2031-02-10",
+                        value.replace("sessions=", "sessions=9", 1))
+        month = server.dict_get("alice", "usage/2031-02")
+        self.assertIn("top_count=1", month)
+        self.moved(server, "2031-02-10T13:00:00")
+        self.session(server, 2)
+        server.wait_log("to be replayed: user=alice .* top_count=2 ")
+        self.assertEqual(server.dict_get("alice", "usage/2031-02"), month)
+
 
 class Cost(UsageTest):
     def test_the_reply_to_quit_is_there_before_the_commit_starts(self):
