@@ -200,6 +200,7 @@ void doveadm_pop3_slight_user_leave(void)
 bool doveadm_pop3_slight_user_enter(struct mail_user *user)
 {
 	const struct mail_user_settings *set = user->set;
+	const char *groups = access_groups(set);
 	struct restrict_access_settings rset;
 	uid_t uid;
 
@@ -212,7 +213,10 @@ bool doveadm_pop3_slight_user_enter(struct mail_user *user)
 	    !gid_parse(set, &rset.gid))
 		return FALSE;
 	rset.uid = (uid_t)-1;
-	rset.extra_groups = access_groups(set);
+	/* besides those of the service */
+	if (*groups != '\0')
+		rset.extra_groups = t_strconcat(groups, ",",
+						rset.extra_groups, NULL);
 	rset.first_valid_gid = set->first_valid_gid;
 	rset.last_valid_gid = set->last_valid_gid;
 	rset.allow_setuid_root = TRUE;

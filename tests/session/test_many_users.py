@@ -4,8 +4,11 @@
 # Commands for many users, which look at each before doveadm makes a mail user
 # of it: as if it did.
 
+import contextlib
+import http.client
 import json
 import os
+import socket
 
 from dovecot import installed_line
 from test_doveadm import OFF, DoveadmTest
@@ -13,6 +16,36 @@ from testcase import each, message
 
 SHOW = ("pop3", "usage", "show", "--by", "total")
 RUN = ("pop3", "retention", "run")
+
+
+SOCKET = """service dict {
+  unix_listener dict {
+    mode = 0660
+    group = dovecot
+  }
+}
+"""
+HTTP = {
+    "2.3": "doveadm_api_key = key\n"
+           "service doveadm {\n  unix_listener http {\n  }\n}\n",
+    "2.4": "doveadm_api_key = key\n"
+           "service doveadm {\n  unix_listener http {\n    type = http\n"
+           "  }\n}\n"}
+
+
+def asked(server, command):
+    """What the server itself says of all users, by HTTP."""
+    connection = http.client.HTTPConnection("localhost", timeout=60)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.settimeout(60)
+    connection.sock.connect(server.path("run/http"))
+    name = command[0] + "".join(word.title() for word in command[1:3])
+    with contextlib.closing(connection):
+        connection.request("POST", "/doveadm/v1", json.dumps(
+            [[name, {"allUsers": True}, "tag"]]), {
+                "Authorization": "X-Dovecot-API a2V5",
+                "Content-Type": "application/json"})
+        return json.loads(connection.getresponse().read())
 
 
 class ManyUsersTest(DoveadmTest):
@@ -80,6 +113,17 @@ class Rights(ManyUsersTest):
         rows, error = self.shown(server, "-A")
         self.assertEqual([row["sessions"] for row in rows], [0, 1, 0],
                          error)
+
+    @each(command=(SHOW, RUN))
+    def test_by_a_group_of_the_service(self, command):
+        """Which may use the dict's socket."""
+        line = installed_line()
+        server = self.filled(*self.users, dict="sqlite", users=self.users,
+                             config=HTTP[line] + SOCKET)
+        [[outcome, rows, _]] = asked(server, command)
+        self.assertEqual(outcome, "doveadmResponse", rows)
+        self.assertEqual({row["username"] for row in rows}, set(self.users))
+        self.assertNotIn("Permission denied", server.log())
 
     def test_users_that_are_not_permitted(self):
         """It is doveadm that says so."""
