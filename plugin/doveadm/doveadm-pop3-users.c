@@ -134,7 +134,9 @@ glance_open_dict(struct doveadm_pop3_users *users, struct glance *glance)
 
 	if (!glance_enter(users, glance))
 		return;
-	if (pop3_policy_maildrop_init(glance->user, &glance->md, &error) > 0)
+	pop3_policy_settings_silence(glance->user);
+	if (pop3_policy_maildrop_init(glance->user, &glance->md, &error) > 0 &&
+	    !glance->md->set->untold)
 		pop3_policy_store_look_ahead(glance->md->store, users->key);
 	else
 		pop3_policy_maildrop_deinit(&glance->md);

@@ -19,6 +19,7 @@
 /* The parsed settings hang on the user's event, so that the plugin and the
    doveadm module read them, and complain about them, once. */
 #define SETTINGS_EVENT_KEY "pop3_policy_settings"
+#define SETTINGS_EVENT_SILENT "pop3_policy_silent"
 
 #if POP3_POLICY_DOVECOT_24
 
@@ -282,6 +283,16 @@ int pop3_policy_settings_open_dict(struct mail_user *user, bool ledger,
 		*dict_r = dict;
 	}
 	return ret;
+}
+
+void pop3_policy_settings_silence(struct mail_user *user)
+{
+	event_set_ptr(user->event, SETTINGS_EVENT_SILENT, user);
+}
+
+bool pop3_policy_settings_are_silent(struct mail_user *user)
+{
+	return event_get_ptr(user->event, SETTINGS_EVENT_SILENT) != NULL;
 }
 
 int pop3_policy_settings_get(struct mail_user *user,

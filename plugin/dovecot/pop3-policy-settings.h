@@ -46,7 +46,14 @@ struct pop3_policy_settings {
 	/* a retention setting has a bad value: whatever else says so, nothing
 	   is removed */
 	bool removal_blocked;
+	/* something was wrong, and was not told: the user is a silent one */
+	bool untold;
 };
+
+/* Settings of USER, who is only glanced at, are read without a word: somebody
+   else is going to tell what is wrong. To be called before they are read. */
+void pop3_policy_settings_silence(struct mail_user *user);
+bool pop3_policy_settings_are_silent(struct mail_user *user);
 
 /* Reads USER's settings, allocated from its pool. Returns 1 if ok, 0 if no
    dict is set: the plugin does nothing for this user (a userdb field can say

@@ -275,6 +275,16 @@ static void values_apply_removal(struct pop3_policy_settings *set)
 	set->policy.dry_run = set->removal == POP3_POLICY_REMOVAL_DRY_RUN;
 }
 
+static void values_tell(struct mail_user *user,
+			struct pop3_policy_settings *set, const char *text)
+{
+	if (pop3_policy_settings_are_silent(user))
+		set->untold = TRUE;
+	else
+		e_error(user->event, "pop3-policy: User %s: %s",
+			user->username, text);
+}
+
 void pop3_policy_values_apply(struct mail_user *user,
 			      const struct pop3_policy_values *values,
 			      struct pop3_policy_settings *set)
@@ -287,10 +297,9 @@ void pop3_policy_values_apply(struct mail_user *user,
 		void *dest = PTR_OFFSET(set, row->dest_offset);
 
 		if (row->parse(value, user->pool, dest, &error) < 0) {
-			e_error(user->event, "pop3-policy: User %s: "
-				"Bad setting %s=%s: %s (%s)", user->username,
-				row->name, value, error,
-				instead_texts[row->instead]);
+			values_tell(user, set, t_strdup_printf(
+				"Bad setting %s=%s: %s (%s)", row->name,
+				value, error, instead_texts[row->instead]));
 			value = row_value(row, &pop3_policy_default_values);
 			if (row->parse(value, user->pool, dest, &error) < 0)
 				i_unreached();

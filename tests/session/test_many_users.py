@@ -153,6 +153,18 @@ class Users(ManyUsersTest):
             self.assertEqual([row["sessions"] for row in rows],
                              [1, 1] + [0] * 8)
 
+    @each(command=(SHOW, RUN, RUN + ("--force",)))
+    def test_a_bad_setting_is_told_once(self, command):
+        server = self.filled("alice", "bob", settings={
+            "pop3_policy_removal": "yes",
+            "pop3_policy_keep_retrieved": "14 days",
+            "pop3_policy_login_delay": "banana"})
+        rows, error = self.shown(server, "-A", command=command)
+        self.assertEqual([row["username"] for row in rows], ["alice", "bob"])
+        for user in ("alice", "bob"):
+            self.assertEqual(
+                error.count("User %s: Bad setting" % user), 1, error)
+
     @each(command=(SHOW, RUN))
     def test_a_mask_of_which_not_all_are(self, command):
         server = self.filled("alice", "bob", users={
