@@ -358,7 +358,8 @@ const char *pop3_policy_decide(struct pop3_policy_session *session)
 		decide_repeats(&ctx, state, &witness);
 	decide_brought_back(&ctx, state);
 	session->messages = ctx.now.messages;
-	session->view_upto = ctx.now.uidnext - 1;
+	session->view_upto =
+		mail_index_get_header(client->mailbox->view)->next_uid - 1;
 	if (ctx.now.messages > 0) {
 		mail_index_lookup_uid(client->mailbox->view, ctx.now.messages,
 				      &session->highest_uid);

@@ -83,6 +83,21 @@ mailbox_check_last_shown(struct mailbox *box,
 	return check;
 }
 
+/* The next UID by what is there now, not when BOX was opened: a session that
+   opened it later may have shown, and stored, more than can be seen here. */
+static guint32 mailbox_uidnext(struct mailbox *box)
+{
+	struct mail_index_view *view;
+	guint32 uidnext;
+
+	/* on an error it is what it was */
+	(void)mail_index_refresh(box->index);
+	view = mail_index_view_open(box->index);
+	uidnext = mail_index_get_header(view)->next_uid;
+	mail_index_view_close(&view);
+	return uidnext;
+}
+
 int pop3_policy_mailbox_now(struct mailbox *box,
 			    struct mailbox_transaction_context *trans,
 			    const struct pp_state *state,
@@ -101,6 +116,8 @@ int pop3_policy_mailbox_now(struct mailbox *box,
 	now_r->messages = status.messages;
 	if (state == NULL)
 		return 0;
+	if (now_r->uidnext <= state->mark)
+		now_r->uidnext = I_MAX(now_r->uidnext, mailbox_uidnext(box));
 	now_r->at_or_below_mark =
 		pop3_policy_mailbox_count_upto(box, state->mark);
 	now_r->above_mark = now_r->messages - now_r->at_or_below_mark;

@@ -24,7 +24,8 @@ int pop3_policy_mailbox_id(struct mailbox *box, struct pp_mailbox_id *id_r,
 
 /* The facts of login. STATE may be NULL: then only id, uidnext and messages.
    TRANS is a transaction of BOX in which the last shown message's identity may
-   be asked for. 0, or -1 and *error_r. */
+   be asked for. 0, or -1 and *error_r. Where STATE knows of more than BOX's
+   view has, uidnext is the index's by now: messages are the view's. */
 int pop3_policy_mailbox_now(struct mailbox *box,
 			    struct mailbox_transaction_context *trans,
 			    const struct pp_state *state,

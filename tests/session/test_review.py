@@ -225,6 +225,38 @@ class FirstLogins(SessionTest):
         self.assertEqual(first.uidls(), {n: shown[n] for n in (1, 2)})
         self.assertFalse([uidl for uidl in shown.values() if len(uidl) == 16])
 
+    def test_the_earlier_one_comes_to_the_later_ones_state(self):
+        """Not an older copy: there is more than it saw."""
+        server = self.dovecot(format="maildir")
+        server.deliver("alice", *messages(1, 3))
+        with server.pop3("alice") as client:
+            before = client.uidls()
+            client.quit()
+        server.wait_no_process("pop3")
+        # an expunge and new mail: who logs in has to compare
+        server.doveadm("expunge", "-u", "alice", "mailbox", "INBOX", "uid",
+                       "1", check=True)
+        server.deliver("alice", message(4))
+        with open(witness_file(server), "r+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            first, pid = self.waits_for_lock(server, [])
+            server.deliver("alice", message(5))
+            late, _ = self.waits_for_lock(server, server.processes("pop3"))
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            self.assertEqual(late.readline(), "+OK Logged in.")
+            shown = late.uidls()
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        self.assertEqual(first.readline(), "+OK Logged in.")
+        self.assertEqual(first.uidls(), {n: shown[n] for n in (1, 2, 3)})
+        for client in (first, late):
+            client.quit()
+        server.wait_no_process("pop3")
+        self.assertEqual(server.pop3("alice").uidls(), shown)
+        self.assertEqual([shown[1], shown[2]], [before[2], before[3]])
+        self.assertNotIn("older copy", server.log())
+
     def waits_for_lock(self, server, others):
         client = server.connect()
         client.cmd("USER alice")
