@@ -236,9 +236,8 @@ static void decide_brought_back(struct pop3_policy_decide *ctx,
 	session->brought_back = TRUE;
 	/* an older copy was told of */
 	if (!ctx->older_copy) {
-		e_warning(session->event, "%u messages that had gone are there "
-			  "again: all times start again",
-			  ctx->now.at_or_below_mark - state->count);
+		ctx->brought_back =
+			ctx->now.at_or_below_mark - state->count;
 	}
 }
 
@@ -305,6 +304,11 @@ decide_compare(struct pop3_policy_decide *ctx, enum pp_lookup lookup,
 	if (pop3_policy_mailbox_now(client->mailbox, client->trans, state,
 				    &ctx->now, error_r) < 0)
 		return -1;
+	/* shown by an earlier session, or by one that came later */
+	if (ctx->now.uidnext <= witness_r->shown) {
+		ctx->now.uidnext =
+			pop3_policy_mailbox_uidnext_now(client->mailbox);
+	}
 	ctx->action = pp_login_decide(lookup, state, witness_r, &ctx->now,
 				      pop3_policy_session_pins(session),
 				      why_r);
@@ -332,7 +336,7 @@ const char *pop3_policy_decide(struct pop3_policy_session *session)
 	struct pp_witness witness;
 	enum pp_refusal why = PP_REFUSAL_NONE;
 	enum pp_lookup lookup;
-	const char *error = "", *box_error;
+	const char *error = "", *box_error, *reason;
 	int ret;
 
 	decide_lookup(&ctx, &lookup, &state, &error);
@@ -364,5 +368,10 @@ const char *pop3_policy_decide(struct pop3_policy_session *session)
 		mail_index_lookup_uid(client->mailbox->view, ctx.now.messages,
 				      &session->highest_uid);
 	}
-	return decide_action(&ctx, state, why, error);
+	reason = decide_action(&ctx, state, why, error);
+	if (reason == NULL && ctx.brought_back > 0) {
+		e_warning(session->event, "%u messages that had gone are there "
+			  "again: all times start again", ctx.brought_back);
+	}
+	return reason;
 }

@@ -23,6 +23,8 @@ struct pop3_policy_decide {
 	guint32 lost_validity;
 	/* the mailbox is, as only the witness told: its times restart */
 	bool older_copy;
+	/* messages that had gone and are there again, to be told of */
+	guint32 brought_back;
 	struct pop3_policy_recover recover;
 	bool guard_refused;
 };

@@ -44,14 +44,20 @@ int pop3_policy_mailbox_id(struct mailbox *box, struct pp_mailbox_id *id_r,
 	return 0;
 }
 
-guint32 pop3_policy_mailbox_count_upto(struct mailbox *box, guint32 uid)
+static guint32
+mailbox_view_count_upto(struct mail_index_view *view, guint32 uid)
 {
 	uint32_t seq1, seq2;
 
 	if (uid == 0 ||
-	    !mail_index_lookup_seq_range(box->view, 1, uid, &seq1, &seq2))
+	    !mail_index_lookup_seq_range(view, 1, uid, &seq1, &seq2))
 		return 0;
 	return seq2;
+}
+
+guint32 pop3_policy_mailbox_count_upto(struct mailbox *box, guint32 uid)
+{
+	return mailbox_view_count_upto(box->view, uid);
 }
 
 /* Is the last of STATE's shown messages that is there still the same? */
@@ -83,19 +89,38 @@ mailbox_check_last_shown(struct mailbox *box,
 	return check;
 }
 
-/* The next UID by what is there now, not when BOX was opened: a session that
-   opened it later may have shown, and stored, more than can be seen here. */
-static guint32 mailbox_uidnext(struct mailbox *box)
+/* A view of what is there now, not when BOX was opened. On an error it is what
+   it was. */
+static struct mail_index_view *mailbox_view_now(struct mailbox *box)
 {
-	struct mail_index_view *view;
-	guint32 uidnext;
-
-	/* on an error it is what it was */
 	(void)mail_index_refresh(box->index);
-	view = mail_index_view_open(box->index);
-	uidnext = mail_index_get_header(view)->next_uid;
+	return mail_index_view_open(box->index);
+}
+
+guint32 pop3_policy_mailbox_uidnext_now(struct mailbox *box)
+{
+	struct mail_index_view *view = mailbox_view_now(box);
+	guint32 uidnext = mail_index_get_header(view)->next_uid;
+
 	mail_index_view_close(&view);
-	return uidnext;
+	return I_MAX(uidnext, mail_index_get_header(box->view)->next_uid);
+}
+
+/* How many of BOX's messages that STATE knows of are there. What has gone since
+   BOX was opened is not, where another session has stored that by now. */
+static guint32
+mailbox_count_known(struct mailbox *box, const struct pp_state *state)
+{
+	guint32 count = pop3_policy_mailbox_count_upto(box, state->mark);
+	struct mail_index_view *view;
+	guint32 now;
+
+	if (count <= state->count)
+		return count;
+	view = mailbox_view_now(box);
+	now = mailbox_view_count_upto(view, state->mark);
+	mail_index_view_close(&view);
+	return CLAMP(now, state->count, count);
 }
 
 int pop3_policy_mailbox_now(struct mailbox *box,
@@ -116,11 +141,12 @@ int pop3_policy_mailbox_now(struct mailbox *box,
 	now_r->messages = status.messages;
 	if (state == NULL)
 		return 0;
+	/* a session that opened it later may have seen, and stored, more */
 	if (now_r->uidnext <= state->mark)
-		now_r->uidnext = I_MAX(now_r->uidnext, mailbox_uidnext(box));
-	now_r->at_or_below_mark =
+		now_r->uidnext = pop3_policy_mailbox_uidnext_now(box);
+	now_r->at_or_below_mark = mailbox_count_known(box, state);
+	now_r->above_mark = now_r->messages -
 		pop3_policy_mailbox_count_upto(box, state->mark);
-	now_r->above_mark = now_r->messages - now_r->at_or_below_mark;
 	if (pp_mailbox_id_equal(&now_r->id, &state->mailbox))
 		now_r->last_shown =
 			mailbox_check_last_shown(box, trans, state);

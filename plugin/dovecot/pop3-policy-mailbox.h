@@ -24,8 +24,10 @@ int pop3_policy_mailbox_id(struct mailbox *box, struct pp_mailbox_id *id_r,
 
 /* The facts of login. STATE may be NULL: then only id, uidnext and messages.
    TRANS is a transaction of BOX in which the last shown message's identity may
-   be asked for. 0, or -1 and *error_r. Where STATE knows of more than BOX's
-   view has, uidnext is the index's by now: messages are the view's. */
+   be asked for. 0, or -1 and *error_r. Where STATE knows of more, or of fewer,
+   than BOX's view has, uidnext and at_or_below_mark are the index's by now:
+   another session may have stored what this one cannot see. messages are the
+   view's. */
 int pop3_policy_mailbox_now(struct mailbox *box,
 			    struct mailbox_transaction_context *trans,
 			    const struct pp_state *state,
@@ -34,6 +36,8 @@ int pop3_policy_mailbox_now(struct mailbox *box,
 
 /* All UIDs, sorted, as an array of guint32. g_array_unref(). */
 GArray *pop3_policy_mailbox_uids(struct mailbox *box);
+/* The next UID of what is there now, not when BOX was opened. */
+guint32 pop3_policy_mailbox_uidnext_now(struct mailbox *box);
 /* How many messages have a UID of at most UID. */
 guint32 pop3_policy_mailbox_count_upto(struct mailbox *box, guint32 uid);
 

@@ -9,7 +9,9 @@ import fcntl
 import os
 import re
 import signal
+import threading
 
+from fakedict import ANSWER, FAIL, LOOKUP, FakeDict
 from testcase import FORMATS, Refused, SessionTest, each, message, wait_for
 from uidlformats import BY_GUID
 
@@ -77,6 +79,14 @@ def sleeps(pid):
     """As a process does that tries a taken lock again."""
     try:
         return b"nanosleep" in read("/proc/%d/wchan" % pid)
+    except OSError:
+        return False
+
+
+def polls(pid):
+    """As a process does that has nothing to do before somebody answers."""
+    try:
+        return b"poll" in read("/proc/%d/wchan" % pid)
     except OSError:
         return False
 
@@ -266,6 +276,72 @@ class FirstLogins(SessionTest):
                      if pid not in others and sleeps(pid)],
             "a session that waits for the lock")
         return client, pid
+
+
+class LateAnswers(SessionTest):
+    """The dict answers when another session has come and gone meanwhile."""
+
+    def setUp(self):
+        super().setUp()
+        self.dict = FakeDict()
+        self.addCleanup(self.dict.destroy)
+        self.released = threading.Event()
+        self.addCleanup(self.released.set)
+        self.server = self.dovecot(dict=self.dict.setting, settings={
+            "pop3_policy_dict_timeout": "60s"})
+        self.server.deliver("alice", *messages(1, 3))
+        uidls(self.server)
+
+    def login_that_waits(self, others=ANSWER):
+        """It has opened INBOX. Of other sessions this becomes of lookups."""
+        held = []
+
+        def rule(operation, _user, _keys):
+            if operation == LOOKUP and not held:
+                held.append(True)
+                self.released.wait()
+                return ANSWER
+            return others if operation == LOOKUP else ANSWER
+        self.dict.rule = rule
+        client = self.server.connect()
+        client.cmd("USER alice")
+        client.send(b"PASS secret\r\n")
+        wait_for(lambda: held and all(map(
+            polls, self.server.processes("pop3"))), "the lookup")
+        return client
+
+    def release(self, client):
+        self.released.set()
+        self.assertEqual(client.readline(), "+OK Logged in.")
+        found = client.uidls()
+        client.quit()
+        self.server.wait_no_process("pop3")
+        return found
+
+    def test_what_went_meanwhile_was_not_brought_back(self):
+        first = self.login_that_waits()
+        imap_expunge(self.server, "alice", "1")
+        before = self.dict.values["alice", "state"]
+        with self.server.pop3("alice") as client:
+            shown = client.uidls()
+            client.quit()
+        wait_for(lambda: self.dict.values["alice", "state"] != before,
+                 "its commit")
+        self.assertEqual(self.release(first)[2], shown[1])
+        self.assertEqual(uidls(self.server), shown)
+        self.assertNotIn("are there again", self.server.log())
+
+    def test_what_was_shown_meanwhile_in_an_outage_stays(self):
+        first = self.login_that_waits(FAIL)
+        self.server.deliver("alice", message(4))
+        with self.server.pop3("alice") as client:
+            shown = client.uidls()
+            self.assertEqual(len(shown), 4)
+            client.quit()
+        self.dict.rule = lambda *_: ANSWER
+        self.assertEqual(self.release(first), {n: shown[n] for n in (1, 2, 3)})
+        self.assertEqual(uidls(self.server), shown)
+        self.assertNotIn("older copy", self.server.log())
 
 
 class Witness(SessionTest):
