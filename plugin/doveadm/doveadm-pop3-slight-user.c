@@ -1,22 +1,18 @@
 /* Copyright (c) 2026 dovecot-pop3-policy authors
    SPDX-License-Identifier: LGPL-2.1-or-later
 
-   A mail user who has settings and rights and nothing else, for commands that
-   glance at many. How doveadm makes a whole one is private to it: this does the
+   A mail user who has settings and nothing else, for commands that glance at
+   many. How doveadm makes a whole one is private to it: this does the
    same for the plain case, and leaves any other to it. */
 #include "pop3-policy-compat.h"
 #include "array.h"
-#include "ipwd.h"
 #include "master-service.h"
-#include "restrict-access.h"
 #include "str.h"
 #include "var-expand.h"
 #include "mail-storage-service.h"
 #include "mail-storage-settings.h"
 #include "mail-user.h"
 #include "doveadm-pop3-users.h"
-
-#include <unistd.h>
 
 static void slight_user_set(struct mail_user *user,
 			    const struct mail_storage_service_input *input)
@@ -36,11 +32,6 @@ static void slight_user_set(struct mail_user *user,
 
 #if POP3_POLICY_DOVECOT_24
 #include "settings.h"
-
-static const char *access_groups(const struct mail_user_settings *set)
-{
-	return t_array_const_string_join(&set->mail_access_groups, ",");
-}
 
 static struct mail_user *
 slight_user_alloc(struct mail_storage_service_user *service_user)
@@ -63,11 +54,6 @@ slight_user_alloc(struct mail_storage_service_user *service_user)
 }
 
 #else
-
-static const char *access_groups(const struct mail_user_settings *set)
-{
-	return set->mail_access_groups;
-}
 
 static bool
 slight_user_expand(struct mail_user *user, const char *text,
@@ -134,36 +120,6 @@ slight_user_alloc(struct mail_storage_service_user *service_user)
 
 #endif
 
-static bool
-id_is_valid(unsigned int id, unsigned int first, unsigned int last)
-{
-	return id != 0 && id >= first && (last == 0 || id <= last);
-}
-
-static bool uid_parse(const struct mail_user_settings *set, uid_t *uid_r)
-{
-	struct passwd pw;
-
-	if (str_to_uid(set->mail_uid, uid_r) < 0) {
-		if (i_getpwnam(set->mail_uid, &pw) <= 0)
-			return FALSE;
-		*uid_r = pw.pw_uid;
-	}
-	return id_is_valid(*uid_r, set->first_valid_uid, set->last_valid_uid);
-}
-
-static bool gid_parse(const struct mail_user_settings *set, gid_t *gid_r)
-{
-	struct group group;
-
-	if (str_to_gid(set->mail_gid, gid_r) < 0) {
-		if (i_getgrnam(set->mail_gid, &group) <= 0)
-			return FALSE;
-		*gid_r = group.gr_gid;
-	}
-	return id_is_valid(*gid_r, set->first_valid_gid, set->last_valid_gid);
-}
-
 /* userdb fields by which doveadm does more */
 static bool is_special(const struct mail_user *user)
 {
@@ -189,39 +145,4 @@ doveadm_pop3_slight_user_alloc(struct mail_storage_service_user *service_user)
 	if (user != NULL && is_special(user))
 		mail_user_unref(&user);
 	return user;
-}
-
-void doveadm_pop3_slight_user_leave(void)
-{
-	if (getuid() == 0 && seteuid(0) < 0)
-		i_fatal("pop3-policy: seteuid(0) failed: %m");
-}
-
-bool doveadm_pop3_slight_user_enter(struct mail_user *user)
-{
-	const struct mail_user_settings *set = user->set;
-	const char *groups = access_groups(set);
-	struct restrict_access_settings rset;
-	uid_t uid;
-
-	if (getuid() != 0)
-		return TRUE;
-	/* with 2.3 a mail user before this one has left its rights here */
-	doveadm_pop3_slight_user_leave();
-	restrict_access_get_env(&rset);
-	if (rset.chroot_dir != NULL || !uid_parse(set, &uid) ||
-	    !gid_parse(set, &rset.gid))
-		return FALSE;
-	rset.uid = (uid_t)-1;
-	/* besides those of the service */
-	if (*groups != '\0')
-		rset.extra_groups = t_strconcat(groups, ",",
-						rset.extra_groups, NULL);
-	rset.first_valid_gid = set->first_valid_gid;
-	rset.last_valid_gid = set->last_valid_gid;
-	rset.allow_setuid_root = TRUE;
-	restrict_access(&rset, RESTRICT_ACCESS_FLAG_ALLOW_ROOT, NULL);
-	if (seteuid(uid) < 0)
-		i_fatal("pop3-policy: seteuid(%s) failed: %m", dec2str(uid));
-	return TRUE;
 }

@@ -108,31 +108,12 @@ static void glance_free(gpointer data)
 	g_free(glance);
 }
 
-static void glances_leave(struct doveadm_pop3_users *users)
-{
-	if (users->entered != NULL)
-		doveadm_pop3_slight_user_leave();
-	users->entered = NULL;
-}
-
-static bool
-glance_enter(struct doveadm_pop3_users *users, const struct glance *glance)
-{
-	if (users->entered == glance)
-		return TRUE;
-	glances_leave(users);
-	if (!doveadm_pop3_slight_user_enter(glance->user))
-		return FALSE;
-	users->entered = glance;
-	return TRUE;
-}
-
 static void
 glance_open_dict(struct doveadm_pop3_users *users, struct glance *glance)
 {
 	const char *error;
 
-	if (!glance_enter(users, glance))
+	if (!doveadm_pop3_rights_enter(&users->rights, glance->user))
 		return;
 	pop3_policy_settings_silence(glance->user);
 	if (pop3_policy_maildrop_init(glance->user, &glance->md, &error) > 0 &&
@@ -149,7 +130,7 @@ glance_begin(struct doveadm_pop3_users *users, struct glance *glance)
 	struct mail_storage_service_input input = ctx->storage_service_input;
 	const char *error;
 
-	glances_leave(users);
+	doveadm_pop3_rights_leave(&users->rights);
 	users_set_log_prefix(ctx->cctx, glance->username);
 	input.username = glance->username;
 	if (mail_storage_service_lookup(ctx->storage_service, &input,
@@ -166,16 +147,12 @@ glance_begin(struct doveadm_pop3_users *users, struct glance *glance)
 static bool
 glance_end(struct doveadm_pop3_users *users, struct glance *glance)
 {
-	bool done;
-
 	if (glance->md == NULL || signal_term_counter != users->signals ||
-	    !glance_enter(users, glance))
+	    !doveadm_pop3_rights_enter(&users->rights, glance->user))
 		return FALSE;
 	users_set_log_prefix(users->ctx.cctx, glance->username);
 	doveadm_print_sticky("username", glance->username);
-	done = users->glance(users, glance->md);
-	glances_leave(users);
-	return done;
+	return users->glance(users, glance->md);
 }
 
 /* A whole mail user, who comes now, may take long. */
@@ -231,6 +208,8 @@ users_next(struct doveadm_mail_cmd_context *ctx, const char **username_r)
 	bool done = TRUE;
 	int ret = 1;
 
+	/* the user before this one may have been a whole one, with his own */
+	doveadm_pop3_rights_forget(&users->rights);
 	while (done) {
 		ret = users_fill(users);
 		glance = g_queue_pop_head(&users->queue);
@@ -242,7 +221,7 @@ users_next(struct doveadm_mail_cmd_context *ctx, const char **username_r)
 		} T_END;
 		glance_free(glance);
 	}
-	glances_leave(users);
+	doveadm_pop3_rights_leave(&users->rights);
 	if (done)
 		return ret;
 	g_queue_foreach(&users->queue, glance_settle, NULL);
@@ -262,4 +241,5 @@ void doveadm_pop3_users_init(struct doveadm_pop3_users *users,
 void doveadm_pop3_users_deinit(struct doveadm_pop3_users *users)
 {
 	g_queue_clear_full(&users->queue, glance_free);
+	doveadm_pop3_rights_forget(&users->rights);
 }

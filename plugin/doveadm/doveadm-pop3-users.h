@@ -17,6 +17,15 @@ struct doveadm_pop3_users;
 typedef bool doveadm_pop3_glance_t(struct doveadm_pop3_users *users,
 				   struct pop3_policy_maildrop *md);
 
+/* Those of a user that the process has taken: see doveadm-pop3-rights.c. */
+struct doveadm_pop3_rights {
+	/* a description of them, or NULL: they are somebody else's */
+	char *taken;
+	uid_t uid;
+	/* it has the UID, too */
+	bool entered;
+};
+
 /* Begins the command's own context. */
 struct doveadm_pop3_users {
 	struct doveadm_mail_cmd_context ctx;
@@ -29,10 +38,9 @@ struct doveadm_pop3_users {
 	ARRAY_TYPE(const_string) names;
 	unsigned int next;
 	int ret;
-	/* struct glance: those whose turn is next, and the one whose rights the
-	   process has */
+	/* struct glance: those whose turn is next */
 	GQueue queue;
-	const void *entered;
+	struct doveadm_pop3_rights rights;
 };
 /* To be called when the command is allocated, and at its end. GLANCE is NULL if
    all users go to run(); KEY: what it looks up first. */
@@ -45,9 +53,18 @@ void doveadm_pop3_users_deinit(struct doveadm_pop3_users *users);
    than the plain case does. SERVICE_USER must live longer. */
 struct mail_user *
 doveadm_pop3_slight_user_alloc(struct mail_storage_service_user *service_user);
-/* Gives the process the rights of USER, or its own back. FALSE, and it keeps
-   its own, where there is more to it than a UID, a GID and groups. */
-bool doveadm_pop3_slight_user_enter(struct mail_user *user);
-void doveadm_pop3_slight_user_leave(void);
+
+/* -- doveadm-pop3-rights.c -- */
+/* Gives the process the rights of USER. FALSE, and it has its own UID, where
+   there is more to it than a UID, a GID and groups. A process that was not
+   started by root keeps what it has. */
+bool doveadm_pop3_rights_enter(struct doveadm_pop3_rights *rights,
+			       const struct mail_user *user);
+/* Gives the process its own UID back, if it has a user's. GID and groups stay,
+   as with the host. */
+void doveadm_pop3_rights_leave(struct doveadm_pop3_rights *rights);
+/* The same, and the next user's are taken from the beginning: to be called
+   where another has taken rights, and at the end. */
+void doveadm_pop3_rights_forget(struct doveadm_pop3_rights *rights);
 
 #endif

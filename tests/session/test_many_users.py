@@ -102,6 +102,20 @@ class Rights(ManyUsersTest):
         self.assertEqual([row["username"] for row in rows], list(self.users))
         self.assertNotIn("Error", error)
 
+    def test_a_neighbour_s_after_one_that_doveadm_made(self):
+        """carol has those of alice, and comes when bob has them no more."""
+        server = self.filled("alice", "carol", users={
+            "alice": self.users["alice"],
+            "bob": {**self.users["bob"], "nice": "0"},
+            "carol": self.users["alice"]})
+        for user in ("alice", "carol"):
+            path = server.dict_file(user)
+            os.chown(path, 0, 45001)
+            os.chmod(path, 0o640)
+        rows, error = self.shown(server, "-A")
+        self.assertEqual([row["sessions"] for row in rows], [1, 0, 1],
+                         error)
+
     def test_by_a_group(self):
         server = self.policy(users=self.users,
                              config="mail_access_groups = mail\n")
