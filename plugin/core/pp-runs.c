@@ -191,21 +191,17 @@ static guint64 append_raised(GArray *pieces, const struct pp_run *run,
 
 /* Those of FIRST..LAST without a time get TIME; with RAISE also those whose
    time is an earlier one. */
-static guint64 fill(struct pp_runs *runs, guint32 first, guint32 last,
-		    guint64 time, gboolean raise)
+static G_GNUC_NO_INLINE guint64
+fill_amid(struct pp_runs *runs, guint32 first, guint32 last, guint64 time,
+	  gboolean raise)
 {
-	g_autoptr(GArray) pieces = NULL;
+	g_autoptr(GArray) pieces = g_array_new(FALSE, FALSE,
+					       sizeof(struct pp_run));
 	guint64 next = first, changed = 0;
 	const struct pp_run *run;
 	guint i, low, high;
 
-	g_assert(first >= 1 && first <= last);
-	if (is_behind(runs, first)) {
-		run_append(runs->array, first, last, time);
-		return (guint64)last - first + 1;
-	}
 	find_touched(runs, first, last, &low, &high);
-	pieces = g_array_new(FALSE, FALSE, sizeof(struct pp_run));
 	for (i = low; i < high; i++) {
 		run = run_at(runs, i);
 		if (run->first > next) {
@@ -223,6 +219,18 @@ static guint64 fill(struct pp_runs *runs, guint32 first, guint32 last,
 	if (changed > 0)
 		splice(runs, low, high, pieces);
 	return changed;
+}
+
+/* One message after the other, as clients download them, goes behind all that
+   is there, and costs next to nothing. */
+static guint64 fill(struct pp_runs *runs, guint32 first, guint32 last,
+		    guint64 time, gboolean raise)
+{
+	g_assert(first >= 1 && first <= last);
+	if (!is_behind(runs, first))
+		return fill_amid(runs, first, last, time, raise);
+	run_append(runs->array, first, last, time);
+	return (guint64)last - first + 1;
 }
 
 guint64 pp_runs_set_new(struct pp_runs *runs, guint32 first, guint32 last,

@@ -11,6 +11,8 @@
 #include "pop3-policy-order.h"
 #include "pop3-policy-session.h"
 
+#include <ctype.h>
+
 #pragma weak client_send_line
 
 /* A listing goes out in pieces of about this size. */
@@ -215,7 +217,9 @@ pop3_policy_command_find(const unsigned char *line, size_t len)
 	for (i = 0; i < N_ELEMENTS(commands); i++) {
 		size_t name_len = strlen(commands[i].name);
 
+		/* hardly ever the same: nothing more is done for a RETR */
 		if (len < name_len ||
+		    i_toupper(line[0]) != commands[i].name[0] ||
 		    strncasecmp(commands[i].name, (const char *)line,
 				name_len) != 0)
 			continue;

@@ -196,7 +196,7 @@ static ssize_t gate_read(struct istream_private *stream)
 	stream->skip = 0;
 	old_pos = stream->pos;
 
-	if (session->client == NULL) {
+	if (unlikely(session->client == NULL)) {
 		stream->istream.eof = TRUE;
 		return -1;
 	}

@@ -22,19 +22,14 @@
 struct pop3_policy_mailbox {
 	union mailbox_module_context module_ctx;
 
+	/* where its user's is, once there is one */
+	struct pop3_policy_session *const *session;
 	/* of the mailbox's mails, as the storage made them */
 	struct mail_vfuncs mail_super;
 };
 
 static MODULE_CONTEXT_DEFINE_INIT(pop3_policy_mailbox_module,
 				  &mail_storage_module_register);
-
-static const struct mail_vfuncs *mail_super(struct mail *mail)
-{
-	struct pop3_policy_mailbox *pbox = MAILBOX_CONTEXT(mail->box);
-
-	return &pbox->mail_super;
-}
 
 static uint64_t
 host_bytes(const struct client *client, enum pop3_policy_transfer_kind kind)
@@ -76,6 +71,21 @@ fetch_is_whole(struct pop3_policy_session *session, struct mail *mail,
 	fetched->proof_offset = pop3_policy_gate_arrived(session);
 }
 
+/* The client went in the midst of it. The host counts what it has buffered,
+   too. */
+static void
+transfer_aborted(struct pop3_policy_session *session, uint64_t bytes)
+{
+	bool retr = session->transfer.kind == POP3_POLICY_TRANSFER_RETR;
+	uint64_t unsent =
+		o_stream_get_buffer_used_size(session->client->output);
+	uint64_t *values = session->counters.value;
+
+	values[retr ? PP_RETR_ABORTED_COUNT : PP_TOP_ABORTED_COUNT]++;
+	values[retr ? PP_RETR_ABORTED_BYTES : PP_TOP_ABORTED_BYTES] +=
+		bytes - I_MIN(bytes, unsent);
+}
+
 /* The transfer of MAIL ended: the host frees the mail. A message is sent whole
    if the stream has no error and stands at its end. No one else looks at the
    stream's error: of a damaged message the host sends what there is. */
@@ -83,20 +93,14 @@ static void
 transfer_finished(struct pop3_policy_session *session, struct mail *mail)
 {
 	const struct pop3_policy_transfer *transfer = &session->transfer;
-	struct client *client = session->client;
 	struct istream *stream = transfer->stream;
 	bool retr = transfer->kind == POP3_POLICY_TRANSFER_RETR;
-	uint64_t bytes = host_bytes(client, transfer->kind) -
+	uint64_t bytes = host_bytes(session->client, transfer->kind) -
 		transfer->host_bytes;
-	uint64_t unsent, *values = session->counters.value;
+	uint64_t *values = session->counters.value;
 
-	if (client->output->closed) {
-		/* the host counts what it has buffered */
-		unsent = o_stream_get_buffer_used_size(client->output);
-		bytes -= I_MIN(bytes, unsent);
-		values[retr ? PP_RETR_ABORTED_COUNT : PP_TOP_ABORTED_COUNT]++;
-		values[retr ? PP_RETR_ABORTED_BYTES : PP_TOP_ABORTED_BYTES] +=
-			bytes;
+	if (unlikely(session->client->output->closed)) {
+		transfer_aborted(session, bytes);
 		return;
 	}
 	values[retr ? PP_RETR_COUNT : PP_TOP_COUNT]++;
@@ -108,45 +112,61 @@ transfer_finished(struct pop3_policy_session *session, struct mail *mail)
 
 static void pop3_policy_mail_close(struct mail *mail)
 {
-	struct pop3_policy_session *session =
-		pop3_policy_session_get(mail->box->storage->user);
+	struct pop3_policy_mailbox *pbox = MAILBOX_CONTEXT(mail->box);
+	struct pop3_policy_session *session = *pbox->session;
 
 	if (session != NULL && session->transfer.mail == mail) {
 		if (session->client != NULL && session->gate != NULL)
 			transfer_finished(session, mail);
-		i_zero(&session->transfer);
+		session->transfer.mail = NULL;
 	}
-	mail_super(mail)->close(mail);
+	pbox->mail_super.close(mail);
+}
+
+/* What MAIL is read for. FALSE: the client is not sent it, as where sizes are
+   looked up. */
+static bool mail_get_transfer_kind(const struct mail_private *mail,
+				   enum pop3_policy_transfer_kind *kind_r)
+{
+	const char *reason = mail->get_stream_reason;
+
+	if (reason == NULL)
+		return FALSE;
+	if (strcmp(reason, "RETR") == 0)
+		*kind_r = POP3_POLICY_TRANSFER_RETR;
+	else if (strcmp(reason, "TOP") == 0)
+		*kind_r = POP3_POLICY_TRANSFER_TOP;
+	else
+		return FALSE;
+	return TRUE;
 }
 
 static int
-pop3_policy_mail_get_stream(struct mail *_mail, bool get_body,
+pop3_policy_mail_get_stream(struct mail *mail, bool get_body,
 			    struct message_size *hdr_size,
 			    struct message_size *body_size,
 			    struct istream **stream_r)
 {
-	struct mail_private *mail = (struct mail_private *)_mail;
-	struct pop3_policy_session *session =
-		pop3_policy_session_get(_mail->box->storage->user);
-	enum pop3_policy_transfer_kind kind;
+	struct pop3_policy_mailbox *pbox = MAILBOX_CONTEXT(mail->box);
+	struct pop3_policy_session *session = *pbox->session;
+	struct pop3_policy_transfer *transfer;
 
-	if (mail_super(_mail)->get_stream(_mail, get_body, hdr_size, body_size,
-					  stream_r) < 0)
+	if (pbox->mail_super.get_stream(mail, get_body, hdr_size, body_size,
+					stream_r) < 0)
 		return -1;
-	/* sizes are looked up through here too, and a RETR comes twice */
-	if (session == NULL || session->client == NULL ||
-	    mail->get_stream_reason == NULL)
+	if (session == NULL || session->client == NULL)
 		return 0;
-	if (strcmp(mail->get_stream_reason, "RETR") == 0)
-		kind = POP3_POLICY_TRANSFER_RETR;
-	else if (strcmp(mail->get_stream_reason, "TOP") == 0)
-		kind = POP3_POLICY_TRANSFER_TOP;
-	else
-		return 0;
-	session->transfer.mail = _mail;
-	session->transfer.kind = kind;
-	session->transfer.stream = *stream_r;
-	session->transfer.host_bytes = host_bytes(session->client, kind);
+	transfer = &session->transfer;
+	/* a RETR comes twice */
+	if (transfer->mail != mail) {
+		if (!mail_get_transfer_kind((struct mail_private *)mail,
+					    &transfer->kind))
+			return 0;
+		transfer->mail = mail;
+		transfer->host_bytes = host_bytes(session->client,
+						  transfer->kind);
+	}
+	transfer->stream = *stream_r;
 	return 0;
 }
 
@@ -158,8 +178,8 @@ pop3_policy_mail_update_keywords(struct mail *mail,
 				 enum modify_type modify_type,
 				 struct mail_keywords *keywords)
 {
-	struct pop3_policy_session *session =
-		pop3_policy_session_get(mail->box->storage->user);
+	struct pop3_policy_mailbox *pbox = MAILBOX_CONTEXT(mail->box);
+	struct pop3_policy_session *session = *pbox->session;
 
 	if (session != NULL && session->client != NULL &&
 	    keywords == session->client->deleted_kw &&
@@ -167,29 +187,33 @@ pop3_policy_mail_update_keywords(struct mail *mail,
 		pp_runs_set(session->deleted, mail->uid, mail->uid,
 			    ioloop_time);
 	}
-	mail_super(mail)->update_keywords(mail, modify_type, keywords);
+	pbox->mail_super.update_keywords(mail, modify_type, keywords);
 }
 
 static int
 pop3_policy_mail_get_special(struct mail *mail, enum mail_fetch_field field,
 			     const char **value_r)
 {
+	struct pop3_policy_mailbox *pbox = MAILBOX_CONTEXT(mail->box);
+
 	if (field == MAIL_FETCH_UIDL_BACKEND) {
 		int ret = pop3_policy_answer_uidl(mail, value_r);
 
 		if (ret != 0)
 			return ret < 0 ? -1 : 0;
 	}
-	return mail_super(mail)->get_special(mail, field, value_r);
+	return pbox->mail_super.get_special(mail, field, value_r);
 }
 
 int pop3_policy_mail_host_uidl(struct mail *mail, const char **value_r)
 {
-	if (MAILBOX_CONTEXT(mail->box) == NULL)
+	struct pop3_policy_mailbox *pbox = MAILBOX_CONTEXT(mail->box);
+
+	if (pbox == NULL)
 		return mail_get_special(mail, MAIL_FETCH_UIDL_BACKEND,
 					value_r);
-	return mail_super(mail)->get_special(mail, MAIL_FETCH_UIDL_BACKEND,
-					     value_r);
+	return pbox->mail_super.get_special(mail, MAIL_FETCH_UIDL_BACKEND,
+					    value_r);
 }
 
 static struct mail *
@@ -213,12 +237,15 @@ pop3_policy_mail_alloc(struct mailbox_transaction_context *t,
 
 void pop3_policy_mailbox_allocated(struct mailbox *box)
 {
+	struct pop3_policy_session *const *session =
+		pop3_policy_session_of(box->storage->user);
 	struct mailbox_vfuncs *v = box->vlast;
 	struct pop3_policy_mailbox *pbox;
 
-	if (!pop3_policy_user_is_on(box->storage->user) || !box->inbox_user)
+	if (session == NULL || !box->inbox_user)
 		return;
 	pbox = p_new(box->pool, struct pop3_policy_mailbox, 1);
+	pbox->session = session;
 	pbox->module_ctx.super = *v;
 	box->vlast = &pbox->module_ctx.super;
 	v->mail_alloc = pop3_policy_mail_alloc;

@@ -39,16 +39,20 @@ static MODULE_CONTEXT_DEFINE_INIT(pop3_policy_user_module,
 				  &mail_user_module_register);
 static pop3_client_created_func_t *next_client_created;
 
-struct pop3_policy_session *pop3_policy_session_get(struct mail_user *user)
+struct pop3_policy_session *const *
+pop3_policy_session_of(struct mail_user *user)
 {
 	struct pop3_policy_user *puser = USER_CONTEXT(user);
 
-	return puser == NULL ? NULL : puser->session;
+	return puser == NULL ? NULL : &puser->session;
 }
 
-bool pop3_policy_user_is_on(struct mail_user *user)
+struct pop3_policy_session *pop3_policy_session_get(struct mail_user *user)
 {
-	return USER_CONTEXT(user) != NULL;
+	struct pop3_policy_session *const *session =
+		pop3_policy_session_of(user);
+
+	return session == NULL ? NULL : *session;
 }
 
 /* Loads the state for somebody who is no POP3 session. */

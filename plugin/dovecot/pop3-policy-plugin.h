@@ -10,8 +10,12 @@ struct mail;
 struct mail_user;
 struct module;
 
-/* TRUE if mail hooks are wanted for USER. */
-bool pop3_policy_user_is_on(struct mail_user *user);
+struct pop3_policy_session;
+
+/* Where USER's session is, which is NULL before it and after it; it lives as
+   long as USER. NULL: no mail hooks are wanted for USER. */
+struct pop3_policy_session *const *
+pop3_policy_session_of(struct mail_user *user);
 
 /* The UIDL of MAIL. Returns 1 and *value_r (from the mail's data pool or the
    state), 0 if the host has to answer, -1 if the state cannot be had: outside
