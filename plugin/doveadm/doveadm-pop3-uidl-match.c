@@ -48,8 +48,9 @@ static int match_messages(struct doveadm_pop3_drop *drop,
 			  struct doveadm_pop3_match *match,
 			  const char **error_r)
 {
-	if (pop3_policy_mailbox_identities(drop->box, drop->trans, 1, FALSE,
-					   NULL, match->identities) < 0) {
+	if (pop3_policy_mailbox_identities(drop->box, drop->trans, 1,
+					   POP3_POLICY_READ_ONCE, NULL,
+					   match->identities) < 0) {
 		*error_r = t_strdup(mailbox_get_last_internal_error(drop->box,
 								    NULL));
 		return -1;

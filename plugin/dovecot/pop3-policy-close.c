@@ -57,7 +57,8 @@ close_collect(struct close_context *ctx,
 
 	ret = pop3_policy_mailbox_identities(ctx->box, trans,
 					     ctx->base->ledger_upto + 1,
-					     FALSE, deadline, ctx->identities);
+					     POP3_POLICY_READ_ONCE, deadline,
+					     ctx->identities);
 	ctx->identities_upto = ctx->base->ledger_upto;
 	/* what came after this session's view is for the next one */
 	while (ctx->identities->len > 0) {

@@ -212,12 +212,20 @@ mailbox_search_from(struct mailbox_transaction_context *trans, uint32_t seq1,
 	return ctx;
 }
 
+/* What is read of MAIL is not for the host's cache. */
+static void mailbox_mail_uncached(struct mail *mail)
+{
+	((struct mail_private *)mail)->v.set_uid_cache_updates(mail, TRUE);
+}
+
 int pop3_policy_mailbox_identities(struct mailbox *box,
 				   struct mailbox_transaction_context *trans,
-				   guint32 first, bool headers,
+				   guint32 first,
+				   enum pop3_policy_reading reading,
 				   const struct pop3_policy_deadline *deadline,
 				   GArray *entries)
 {
+	bool headers = reading == POP3_POLICY_READ_HEADERS;
 	struct mail_search_context *ctx;
 	struct pp_identity identity;
 	struct mail *mail;
@@ -234,6 +242,8 @@ int pop3_policy_mailbox_identities(struct mailbox *box,
 			ret = 0;
 		if (ret == 0 && !headers)
 			break;
+		if (reading == POP3_POLICY_READ_ONCE)
+			mailbox_mail_uncached(mail);
 		(void)pop3_policy_mail_identity(mail, &identity);
 		if (headers && ret > 0) T_BEGIN {
 			identity.header = pop3_policy_mail_header_hash(mail);

@@ -49,13 +49,25 @@ const char *pop3_policy_mail_special(struct mail *mail,
 int pop3_policy_mail_identity(struct mail *mail,
 			      struct pp_identity *identity_r);
 
+/* How identities are read. */
+enum pop3_policy_reading {
+	/* and not again: the host's cache, where a dbox has no GUIDs of mail
+	   that nobody asked for, does not get them. It would grow by a record
+	   for each message, and the host rewrites it where there are three. */
+	POP3_POLICY_READ_ONCE,
+	POP3_POLICY_READ_IDS,
+	/* with header hashes */
+	POP3_POLICY_READ_HEADERS
+};
+
 /* Appends the identities of all messages with UID >= FIRST to ENTRIES (struct
    pp_identity). Returns 1 if all, 0 if DEADLINE (may be NULL) passed before, -1
-   on error. With HEADERS the header hashes too; then DEADLINE only keeps those
+   on error. With POP3_POLICY_READ_HEADERS the deadline only keeps header hashes
    from being read. */
 int pop3_policy_mailbox_identities(struct mailbox *box,
 				   struct mailbox_transaction_context *trans,
-				   guint32 first, bool headers,
+				   guint32 first,
+				   enum pop3_policy_reading reading,
 				   const struct pop3_policy_deadline *deadline,
 				   GArray *entries);
 

@@ -24,15 +24,18 @@ static bool ledger_has_headers(const GArray *ledger)
 static int
 recover_recognise(struct pop3_policy_recover *recover,
 		  const struct pp_state *old, const GArray *ledger,
-		  const struct pp_mailbox_now *mailbox, bool headers,
+		  const struct pp_mailbox_now *mailbox,
+		  enum pop3_policy_reading reading,
 		  struct pp_recovery *recovery_r, const char **error_r)
 {
-	struct pop3_policy_deadline reading = pop3_policy_deadline_in(
+	struct pop3_policy_deadline half = pop3_policy_deadline_in(
 		pop3_policy_deadline_left(recover->deadline) / 2);
 
 	g_array_set_size(recover->identities, 0);
 	if (pop3_policy_mailbox_identities(recover->box, recover->trans, 1,
-					   headers, headers ? &reading : NULL,
+					   reading,
+					   reading == POP3_POLICY_READ_HEADERS ?
+					   &half : NULL,
 					   recover->identities) < 0) {
 		*error_r = t_strdup(mailbox_get_last_internal_error(
 						recover->box, NULL));
@@ -61,16 +64,17 @@ int pop3_policy_recover_match(struct pop3_policy_recover *recover,
 					  sizeof(struct pp_identity),
 					  mailbox->messages);
 	}
-	if (recover_recognise(recover, old, ledger, mailbox, FALSE, recovery_r,
-			      error_r) < 0)
+	if (recover_recognise(recover, old, ledger, mailbox,
+			      POP3_POLICY_READ_IDS, recovery_r, error_r) < 0)
 		return -1;
 	if (recovery_r->unchanged || recovery_r->lost == 0 ||
 	    recovery_r->recognised == recover->identities->len ||
 	    !ledger_has_headers(ledger))
 		return 0;
 	pp_state_free(recovery_r->state);
-	return recover_recognise(recover, old, ledger, mailbox, TRUE,
-				 recovery_r, error_r);
+	return recover_recognise(recover, old, ledger, mailbox,
+				 POP3_POLICY_READ_HEADERS, recovery_r,
+				 error_r);
 }
 
 void pop3_policy_recover_log(const struct pop3_policy_recover *recover,

@@ -3,6 +3,10 @@
 #
 # What a session writes: each commit is a round trip, each key a row.
 
+import glob
+import os
+import re
+
 from fakedict import COMMIT, LOOKUP
 from policytest import PolicyTest
 from testcase import FORMATS, each, message
@@ -84,3 +88,24 @@ class Commits(PolicyTest):
         self.assertEqual(looks[0], [["state"], ["usage/now"]])
         self.assertEqual(self.commits(fake),
                          [["usage/2031-03-10", "usage/now"]])
+
+
+class HostCache(PolicyTest):
+    @each(format=FORMATS)
+    def test_no_guids_for_the_ledger(self, format):
+        """They would be a record more for each message. That of the message
+        which the next login looks at is welcome."""
+        server = self.dovecot(format=format)
+        server.deliver("alice", *map(message, range(1, 11)))
+        for _ in range(3):
+            self.session(server)
+            server.wait_no_process("pop3")
+        inbox = "" if format == "maildir" else "/**/INBOX"
+        (path,) = glob.glob("%s%s/**/dovecot.index.log" % (
+            server.mail_dir("alice"), inbox), recursive=True)
+        dump = server.doveadm("dump", "-t", "index", os.path.dirname(path),
+                              check=True).stdout
+        self.assertEqual(len(re.findall("^RECORD: ", dump, re.MULTILINE)), 10)
+        self.assertLessEqual(dump.count("- guid: "), 1, dump)
+        if format != "maildir":
+            self.assertIn("- cache offset=", dump)
