@@ -50,8 +50,13 @@ users_from_file(struct doveadm_mail_cmd_context *ctx, const char **username_r)
 static int
 users_next_name(struct doveadm_pop3_users *users, const char **username_r)
 {
-	if (users->ctx.users_list_input != NULL)
-		return users_from_file(&users->ctx, username_r);
+	if (users->ctx.users_list_input != NULL) {
+		if (!users->file_ended) {
+			users->ret = users_from_file(&users->ctx, username_r);
+			users->file_ended = users->ret <= 0;
+		}
+		return users->ret;
+	}
 	if (!array_is_created(&users->names))
 		users_read(users);
 	if (users->next == array_count(&users->names))

@@ -34,10 +34,12 @@ struct doveadm_pop3_users {
 	const char *key;
 	/* signal_term_counter at the beginning */
 	unsigned int signals;
-	/* all of them, the next one's index, and what ended the listing */
+	/* all of them, the next one's index, and what ended the listing, or
+	   -F's file, which is not asked again */
 	ARRAY_TYPE(const_string) names;
 	unsigned int next;
 	int ret;
+	bool file_ended;
 	/* struct glance: those whose turn is next */
 	GQueue queue;
 	struct doveadm_pop3_rights rights;

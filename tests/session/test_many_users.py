@@ -197,6 +197,17 @@ class Users(ManyUsersTest):
         self.assertEqual([row["username"] for row in rows], ["bob", "alice"])
         self.assertIn("no longer exists", error)
 
+    @each(command=(SHOW, RUN))
+    def test_names_of_a_file_that_cannot_be_read_to_its_end(self, command):
+        """Which is told once, though it is known before their turn."""
+        server = self.filled("alice", "bob", dict="sqlite")
+        names = server.path("names")
+        with open(names, "w", encoding="ascii") as file:
+            file.write("alice\nbob\n" + "x" * 100000)
+        rows, error = self.shown(server, "-F", names, command=command, code=75)
+        self.assertEqual([row["username"] for row in rows], ["alice", "bob"])
+        self.assertEqual(error.count("Error: read("), 1, error)
+
     def test_by_processes_of_the_server(self):
         """doveadm_worker_count: nobody is looked at here."""
         server = self.filled("alice", "bob",
