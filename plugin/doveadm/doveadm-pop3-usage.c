@@ -1,14 +1,13 @@
 /* Copyright (c) 2026 dovecot-pop3-policy authors
    SPDX-License-Identifier: LGPL-2.1-or-later
 
-   `doveadm pop3 usage ...`. Finished days and months are looked up by their
+   `doveadm pop3 usage show`. Finished days and months are looked up by their
    names: not all dicts can iterate. */
 #include "pop3-policy-compat.h"
-#include "ostream.h"
-#include "str.h"
 #include "mail-storage.h"
 #include "mail-user.h"
 #include "doveadm-pop3-users.h"
+#include "doveadm-pop3-usage-rows.h"
 
 #include <sysexits.h>
 
@@ -27,112 +26,8 @@ struct usage_show_context {
 	enum usage_by by;
 	/* names of the periods, in order; empty without a range */
 	GPtrArray *periods;
-	/* PP_COUNTERS: as they come */
-	guint sort;
-	uint32_t limit, printed;
-	bool csv;
-	/* struct usage_row, where they are sorted */
-	GArray *rows;
+	struct doveadm_pop3_usage_rows rows;
 };
-
-struct usage_row {
-	char *user, *period;
-	struct pp_counters counters;
-};
-
-static bool usage_is_time(int counter)
-{
-	return counter == PP_FIRST_SESSION || counter == PP_LAST_SESSION;
-}
-
-/* RFC 4180: in quotes where there is need, and quotes in it twice. */
-static const char *usage_csv_field(const char *text)
-{
-	g_auto(GStrv) parts = NULL;
-	g_autofree char *joined = NULL;
-
-	if (strpbrk(text, "\",\r\n") == NULL)
-		return text;
-	parts = g_strsplit(text, "\"", -1);
-	joined = g_strjoinv("\"\"", parts);
-	return t_strconcat("\"", joined, "\"", NULL);
-}
-
-static const char *
-usage_value(const struct pp_counters *counters, int counter, const char *none)
-{
-	if (usage_is_time(counter))
-		return doveadm_pop3_time(counters->value[counter], none);
-	return t_strdup_printf("%"PRIu64, (uint64_t)counters->value[counter]);
-}
-
-static void usage_csv_header(void)
-{
-	string_t *line = t_str_new(512);
-	int i;
-
-	str_append(line, "username,period");
-	for (i = 0; i < PP_COUNTERS; i++) {
-		str_append_c(line, ',');
-		str_append(line, pp_counter_name((enum pp_counter)i));
-	}
-	str_append(line, "\r\n");
-	o_stream_nsend(doveadm_print_ostream, str_data(line), str_len(line));
-}
-
-static void usage_csv_row(const struct usage_row *row)
-{
-	string_t *line = t_str_new(512);
-	int i;
-
-	str_append(line, usage_csv_field(row->user));
-	str_append_c(line, ',');
-	str_append(line, row->period);
-	for (i = 0; i < PP_COUNTERS; i++) {
-		str_append_c(line, ',');
-		str_append(line, usage_value(&row->counters, i, ""));
-	}
-	str_append(line, "\r\n");
-	o_stream_nsend(doveadm_print_ostream, str_data(line), str_len(line));
-}
-
-static void usage_print_row(struct usage_show_context *ctx,
-			    const struct usage_row *row)
-{
-	int i;
-
-	if (ctx->limit > 0 && ctx->printed == ctx->limit)
-		return;
-	ctx->printed++;
-	if (ctx->csv) {
-		usage_csv_row(row);
-		return;
-	}
-	if (!ctx->all.ctx.iterate_single_user)
-		doveadm_print_sticky("username", row->user);
-	doveadm_print(row->period);
-	for (i = 0; i < PP_COUNTERS; i++)
-		doveadm_print(usage_value(&row->counters, i, "-"));
-}
-
-static void usage_print(struct usage_show_context *ctx,
-			const struct mail_user *user, const char *period,
-			const struct pp_counters *counters)
-{
-	struct usage_row row = { .counters = *counters };
-
-	T_BEGIN {
-		row.user = t_strdup_noconst(user->username);
-		row.period = t_strdup_noconst(period);
-		if (ctx->sort == PP_COUNTERS) {
-			usage_print_row(ctx, &row);
-		} else {
-			row.user = g_strdup(row.user);
-			row.period = g_strdup(row.period);
-			g_array_append_val(ctx->rows, row);
-		}
-	} T_END;
-}
 
 static void usage_print_now(struct usage_show_context *ctx,
 			    const struct mail_user *user,
@@ -141,15 +36,16 @@ static void usage_print_now(struct usage_show_context *ctx,
 	const struct pp_counters *counters;
 	const char *name;
 
-	usage_print(ctx, user, "total", pp_usage_total(usage));
+	doveadm_pop3_usage_rows_add(&ctx->rows, user, "total",
+				    pp_usage_total(usage));
 	if (ctx->by == USAGE_BY_TOTAL)
 		return;
 	counters = pp_usage_month(usage, &name);
 	if (name != NULL && *name != '\0')
-		usage_print(ctx, user, name, counters);
+		doveadm_pop3_usage_rows_add(&ctx->rows, user, name, counters);
 	counters = pp_usage_day(usage, &name);
 	if (name != NULL && *name != '\0')
-		usage_print(ctx, user, name, counters);
+		doveadm_pop3_usage_rows_add(&ctx->rows, user, name, counters);
 }
 
 static int usage_fail(struct doveadm_mail_cmd_context *ctx,
@@ -172,7 +68,7 @@ static int usage_print_finished(struct usage_show_context *ctx,
 		return 0;
 	if (!pp_usage_period_decode(value, name, &counters, &error))
 		return usage_fail(&ctx->all.ctx, user, key, error->message);
-	usage_print(ctx, user, name, &counters);
+	doveadm_pop3_usage_rows_add(&ctx->rows, user, name, &counters);
 	return 0;
 }
 
@@ -193,7 +89,8 @@ static int usage_print_periods(struct usage_show_context *ctx,
 	for (i = 0; i < ctx->periods->len; i++) {
 		name = g_ptr_array_index(ctx->periods, i);
 		if (g_strcmp0(name, current_name) == 0)
-			usage_print(ctx, md->user, name, current);
+			doveadm_pop3_usage_rows_add(&ctx->rows, md->user,
+						    name, current);
 		else if (usage_print_finished(ctx, md->user, name, keys[i],
 					      values[i]) < 0)
 			ret = -1;
@@ -367,90 +264,24 @@ static void usage_init_options(struct usage_show_context *ctx)
 	}
 }
 
-static void usage_init_output(struct usage_show_context *ctx)
-{
-	struct doveadm_cmd_context *cctx = ctx->all.ctx.cctx;
-	const char *name;
-	int64_t limit;
-
-	ctx->csv = doveadm_pop3_option(&ctx->all.ctx, "csv");
-	if (doveadm_cmd_param_int64(cctx, "limit", &limit)) {
-		if (limit < 1 || limit > UINT32_MAX)
-			i_fatal_status(EX_USAGE, "--limit: 1 or more");
-		ctx->limit = limit;
-	}
-	if (!doveadm_cmd_param_str(cctx, "sort", &name))
-		return;
-	ctx->sort = 0;
-	while (ctx->sort < PP_COUNTERS &&
-	       strcmp(name, pp_counter_name(ctx->sort)) != 0)
-		ctx->sort++;
-	if (ctx->sort == PP_COUNTERS) {
-		i_fatal_status(EX_USAGE, "--sort: there is no counter '%s'",
-			       name);
-	}
-}
-
 POP3_POLICY_DOVEADM_INIT(cmd_usage_show_init)
 {
 	struct usage_show_context *ctx =
 		container_of(_ctx, struct usage_show_context, all.ctx);
-	const char *name;
-	int i;
 
 	usage_init_options(ctx);
 	if (ctx->by == USAGE_BY_DAY || ctx->by == USAGE_BY_MONTH)
 		usage_init_range(ctx);
-	usage_init_output(ctx);
-	if (ctx->csv) {
-		usage_csv_header();
-		return;
-	}
-	doveadm_print_header_simple("period");
-	for (i = 0; i < PP_COUNTERS; i++) {
-		name = pp_counter_name((enum pp_counter)i);
-		doveadm_print_header(name, name, usage_is_time(i) ? 0 :
-				     DOVEADM_POP3_NUMBER);
-	}
-}
-
-/* The most of the counter first; equal ones by name. */
-static gint usage_row_compare(gconstpointer _a, gconstpointer _b,
-			      gpointer context)
-{
-	const struct usage_show_context *ctx = context;
-	const struct usage_row *a = _a, *b = _b;
-	guint64 left = a->counters.value[ctx->sort];
-	guint64 right = b->counters.value[ctx->sort];
-	int order;
-
-	if (left != right)
-		return left > right ? -1 : 1;
-	order = strcmp(a->user, b->user);
-	return order != 0 ? order : strcmp(a->period, b->period);
-}
-
-static void usage_row_clear(gpointer data)
-{
-	struct usage_row *row = data;
-
-	g_free(row->user);
-	g_free(row->period);
+	doveadm_pop3_usage_rows_begin(&ctx->rows);
 }
 
 static void cmd_usage_show_deinit(struct doveadm_mail_cmd_context *_ctx)
 {
 	struct usage_show_context *ctx =
 		container_of(_ctx, struct usage_show_context, all.ctx);
-	guint i;
 
 	doveadm_pop3_users_deinit(&ctx->all);
-	g_array_sort_with_data(ctx->rows, usage_row_compare, ctx);
-	for (i = 0; i < ctx->rows->len; i++) T_BEGIN {
-		usage_print_row(ctx, &g_array_index(ctx->rows,
-						    struct usage_row, i));
-	} T_END;
-	g_array_unref(ctx->rows);
+	doveadm_pop3_usage_rows_end(&ctx->rows);
 	g_ptr_array_unref(ctx->periods);
 }
 
@@ -467,9 +298,7 @@ static struct doveadm_mail_cmd_context *cmd_usage_show_alloc(void)
 	ctx->all.ctx.service_flags |= MAIL_STORAGE_SERVICE_FLAG_NO_NAMESPACES |
 		MAIL_STORAGE_SERVICE_FLAG_NO_CHDIR;
 	ctx->periods = g_ptr_array_new_with_free_func(g_free);
-	ctx->rows = g_array_new(FALSE, FALSE, sizeof(struct usage_row));
-	g_array_set_clear_func(ctx->rows, usage_row_clear);
-	ctx->sort = PP_COUNTERS;
+	doveadm_pop3_usage_rows_init(&ctx->rows, &ctx->all.ctx);
 	POP3_POLICY_DOVEADM_TAKES_OPTIONS(&ctx->all.ctx);
 	doveadm_pop3_users_init(&ctx->all, usage_show_glance,
 				POP3_POLICY_KEY_USAGE);
