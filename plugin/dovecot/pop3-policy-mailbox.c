@@ -242,7 +242,8 @@ int pop3_policy_mailbox_identities(struct mailbox *box,
 			ret = 0;
 		if (ret == 0 && !headers)
 			break;
-		if (reading == POP3_POLICY_READ_ONCE)
+		/* the last one is what the next login looks at */
+		if (reading == POP3_POLICY_READ_ONCE && mail->seq < seq2)
 			mailbox_mail_uncached(mail);
 		(void)pop3_policy_mail_identity(mail, &identity);
 		if (headers && ret > 0) T_BEGIN {

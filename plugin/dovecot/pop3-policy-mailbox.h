@@ -52,8 +52,9 @@ int pop3_policy_mail_identity(struct mail *mail,
 /* How identities are read. */
 enum pop3_policy_reading {
 	/* and not again: the host's cache, where a dbox has no GUIDs of mail
-	   that nobody asked for, does not get them. It would grow by a record
-	   for each message, and the host rewrites it where there are three. */
+	   that nobody asked for, gets the last one's only. It would grow by a
+	   record for each message, and the host rewrites it where there are
+	   three. */
 	POP3_POLICY_READ_ONCE,
 	POP3_POLICY_READ_IDS,
 	/* with header hashes */

@@ -9,7 +9,6 @@
 struct mail;
 struct mail_user;
 struct module;
-
 struct pop3_policy_session;
 
 /* Where USER's session is, which is NULL before it and after it; it lives as
