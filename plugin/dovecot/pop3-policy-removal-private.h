@@ -1,8 +1,8 @@
 /* Copyright (c) 2026 dovecot-pop3-policy authors
    SPDX-License-Identifier: LGPL-2.1-or-later
 
-   A removal under way, shared by its two files: the pass, and what of it is
-   stored. */
+   A removal under way, shared by its files: the pass, what goes in a batch, and
+   what of it is stored. */
 #ifndef POP3_POLICY_REMOVAL_PRIVATE_H
 #define POP3_POLICY_REMOVAL_PRIVATE_H
 
@@ -45,6 +45,11 @@ struct removal {
 	struct pp_counters counters;
 	bool usage_unreadable;
 };
+
+/* Requests the expunge of what goes now, up to a batch, and notes it in
+   r->gone. What is left of it waits. Nothing goes where the result is of a dry
+   run. */
+void pop3_policy_removal_pick(struct removal *r);
 
 /* Stores what the batch removed, and when to look next. 0, or -1 and
    *error_r. */

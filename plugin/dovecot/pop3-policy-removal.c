@@ -51,47 +51,6 @@ static void removal_count(struct removal *r)
 	r->result->bytes += r->counters.value[PP_REMOVED_BYTES];
 }
 
-static void removal_pick_mail(struct removal *r, struct mail *mail,
-			      const struct pp_verdict *verdict)
-{
-	struct removal_gone gone = { .verdict = *verdict };
-
-	gone.verdict.size_bytes = pop3_policy_mailbox_size(mail);
-	T_BEGIN {
-		gone.uidl = i_strdup(pop3_policy_judge_uidl(r->md, r->state,
-							    mail));
-	} T_END;
-	g_array_append_val(r->gone, gone);
-	if (!r->result->dry_run)
-		mail_expunge(mail);
-}
-
-/* Requests the expunge of what goes now, up to a batch, and notes it in
-   r->gone. What is left of it waits. */
-static void removal_pick(struct removal *r)
-{
-	struct pp_verdict *verdict;
-	struct mail *mail = mail_alloc(r->trans, 0, NULL);
-	uint64_t max = r->allowed;
-	guint i;
-
-	if (!r->result->dry_run)
-		max = I_MIN(max, r->batch_max);
-	for (i = 0; i < r->verdicts->len; i++) {
-		verdict = &g_array_index(r->verdicts, struct pp_verdict, i);
-		if (!verdict->goes_now)
-			continue;
-		if (r->gone->len >= max) {
-			verdict->goes_now = FALSE;
-			verdict->waits = TRUE;
-		} else if (mail_set_uid(mail, verdict->uid)) {
-			removal_pick_mail(r, mail, verdict);
-		}
-	}
-	mail_free(&mail);
-	r->allowed -= r->gone->len;
-}
-
 /* What was picked stays after all: it waits for the next pass, or else every
    session would try, and fail, again. */
 static void removal_turn_back(struct removal *r)
@@ -120,7 +79,7 @@ static int removal_expunge(struct removal *r, const char **error_r)
 	unsigned int count;
 	int ret = 0;
 
-	removal_pick(r);
+	pop3_policy_removal_pick(r);
 	count = r->gone->len;
 	/* a maildir's expunges would fail one by one, with success at last */
 	if (count > 0 && !r->result->dry_run && mailbox_is_readonly(r->box)) {

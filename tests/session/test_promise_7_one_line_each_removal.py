@@ -170,3 +170,51 @@ class EventSaysTheSame(RetentionTest):
             self.assertEqual(set(event) & times, set(expected) & times)
             self.assertEqual({name: event.get(name) for name in expected},
                              expected)
+
+
+# who can hear of the host's own event of an expunge: by a metric, a filter of
+# debug lines, or all of the user's debugging
+HEARD = {"metric": "metric requested {\n"
+                   "  filter = event=mail_expunge_requested\n}\n",
+         "log_debug": "log_debug = event=mail_expunge_requested\n",
+         "mail_debug": "mail_debug = yes\n"}
+
+
+class HostsOwnEvent(RetentionTest):
+    def maildrop(self, how):
+        """A server with three messages that are due, and its log's end."""
+        server = self.policy(config=HEARD[how], settings={
+            "pop3_policy_removal": "yes",
+            "pop3_policy_keep_unretrieved": "2 days"})
+        self.fill(server, 3)
+        self.session(server)
+        return server, self.move(server, "+5d")
+
+    def assert_heard(self, how, server, told):
+        self.assertEqual(len(self.removals(told)), 3)
+        if how == "metric":
+            wait_for(lambda: self.counted_by_metric(server) == 3,
+                     "three events")
+        else:
+            self.assertEqual(told.count("Expunge requested"), 3)
+
+    @staticmethod
+    def counted_by_metric(server):
+        dump = server.doveadm("-f", "json", "stats", "dump", check=True)
+        return sum(int(row["count"]) for row in json.loads(dump.stdout)
+                   if row["metric_name"] == "requested")
+
+    @each(how=HEARD)
+    def test_of_a_session(self, how):
+        server, mark = self.maildrop(how)
+        self.session(server)
+        self.assert_heard(how, server, self.log_of_sessions(server, mark))
+
+    @each(how=HEARD)
+    def test_of_a_run(self, how):
+        server, _ = self.maildrop(how)
+        # doveadm drops whatever it debugs, else
+        debug = () if how == "metric" else ("-D",)
+        run = server.doveadm(*debug, "pop3", "retention", "run", "-u",
+                             "alice", check=True)
+        self.assert_heard(how, server, run.stderr)
