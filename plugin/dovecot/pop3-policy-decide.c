@@ -255,7 +255,7 @@ decide_lookup(struct pop3_policy_decide *ctx, enum pp_lookup *lookup_r,
 	}
 	*lookup_r = pop3_policy_maildrop_parse(session->md, ctx->deadline,
 					       session->lookup_value, state_r,
-					       error_r);
+					       NULL, error_r);
 	/* the user's own policy came with it */
 	session->set = session->md->set;
 }
@@ -315,14 +315,15 @@ decide_compare(struct pop3_policy_decide *ctx, enum pp_lookup lookup,
 	return 0;
 }
 
-/* The witness is written after the state, and was read after it was looked up:
-   another session may have stored both in between. */
+/* The witness is written after the state, and was read after it was looked up,
+   as chunks of UIDLs are: another session may have stored both in between. */
 static bool
 decide_may_be_stale(const struct pop3_policy_decide *ctx, enum pp_refusal why)
 {
 	return ctx->action == PP_LOGIN_ANEW ||
 		(ctx->action == PP_LOGIN_REFUSE &&
-		 (why == PP_REFUSAL_LOST || why == PP_REFUSAL_OLDER));
+		 (why == PP_REFUSAL_LOST || why == PP_REFUSAL_OLDER ||
+		  why == PP_REFUSAL_DAMAGED));
 }
 
 const char *pop3_policy_decide(struct pop3_policy_session *session)

@@ -63,7 +63,8 @@ static int maildrop_read(struct pop3_policy_maildrop *md,
 	if (!want_state)
 		return 0;
 	switch (pop3_policy_maildrop_parse(md, deadline, values[0],
-					   change->state, error_r)) {
+					   change->state, &change->chunks,
+					   error_r)) {
 	case PP_LOOKUP_FOUND:
 	case PP_LOOKUP_NOTHING:
 		return 0;
@@ -177,13 +178,16 @@ static void maildrop_write_state(struct pop3_policy_maildrop *md,
 	g_autofree char *doc = NULL;
 	g_autoptr(GPtrArray) chunks = NULL;
 	guint64 forgotten;
-	guint i;
+	guint i, stored = str_array_length(change->chunks);
 
 	pp_state_encode(*change->state, &doc, &chunks, &forgotten);
 	for (i = 0; i < chunks->len; i++) {
+		const char *chunk = g_ptr_array_index(chunks, i);
+
+		if (i < stored && strcmp(change->chunks[i], chunk) == 0)
+			continue;
 		pop3_policy_change_write(change,
-					 t_strdup_printf("uidl/%u", i),
-					 g_ptr_array_index(chunks, i));
+					 t_strdup_printf("uidl/%u", i), chunk);
 	}
 	pop3_policy_change_write(change, POP3_POLICY_KEY_STATE, doc);
 	if (forgotten > 0) {

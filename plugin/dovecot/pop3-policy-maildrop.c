@@ -63,11 +63,11 @@ static enum pp_lookup
 maildrop_load_chunks(struct pop3_policy_maildrop *md,
 		     const struct pop3_policy_deadline *deadline,
 		     struct pp_state *state, guint count,
-		     const char **error_r)
+		     const char *const **chunks_r, const char **error_r)
 {
 	g_autoptr(GError) error = NULL;
 	const char **keys = t_new(const char *, count);
-	const char **values = t_new(const char *, count);
+	const char **values = t_new(const char *, count + 1);
 	guint i;
 
 	for (i = 0; i < count; i++)
@@ -88,6 +88,8 @@ maildrop_load_chunks(struct pop3_policy_maildrop *md,
 			return PP_LOOKUP_DAMAGED;
 		}
 	}
+	if (chunks_r != NULL)
+		*chunks_r = values;
 	return PP_LOOKUP_FOUND;
 }
 
@@ -106,13 +108,15 @@ enum pp_lookup
 pop3_policy_maildrop_parse(struct pop3_policy_maildrop *md,
 			   const struct pop3_policy_deadline *deadline,
 			   const char *value, struct pp_state **state_r,
-			   const char **error_r)
+			   const char *const **chunks_r, const char **error_r)
 {
 	g_autoptr(GError) error = NULL;
 	struct pp_state *state;
 	enum pp_lookup ret = PP_LOOKUP_FOUND;
 	guint chunks;
 
+	if (chunks_r != NULL)
+		*chunks_r = t_new(const char *, 1);
 	if (value == NULL)
 		return PP_LOOKUP_NOTHING;
 	state = pp_state_decode(value, &chunks, &error);
@@ -123,7 +127,7 @@ pop3_policy_maildrop_parse(struct pop3_policy_maildrop *md,
 	}
 	if (chunks > 0)
 		ret = maildrop_load_chunks(md, deadline, state, chunks,
-					   error_r);
+					   chunks_r, error_r);
 	if (ret == PP_LOOKUP_FOUND) {
 		maildrop_apply_policy(md, state->policy);
 		*state_r = state;
@@ -143,6 +147,6 @@ pop3_policy_maildrop_load(struct pop3_policy_maildrop *md,
 	if (pop3_policy_store_lookup(md->store, pool_datastack_create(),
 				     deadline, &key, 1, &value, error_r) < 0)
 		return PP_LOOKUP_FAILED;
-	return pop3_policy_maildrop_parse(md, deadline, value, state_r,
+	return pop3_policy_maildrop_parse(md, deadline, value, state_r, NULL,
 					  error_r);
 }

@@ -48,12 +48,13 @@ int pop3_policy_maildrop_create_files(struct pop3_policy_maildrop *md,
 
 /* Parses the `state` document VALUE (NULL: nothing there) and loads the chunks
    that it names. *state_r (pp_state_free()) is set only for FOUND; *error_r for
-   FAILED and DAMAGED, where it names the key. */
+   FAILED and DAMAGED, where it names the key. CHUNKS_R: NULL, or it becomes the
+   chunks' texts as far as there are any, from the data stack, ended by NULL. */
 enum pp_lookup
 pop3_policy_maildrop_parse(struct pop3_policy_maildrop *md,
 			   const struct pop3_policy_deadline *deadline,
 			   const char *value, struct pp_state **state_r,
-			   const char **error_r);
+			   const char *const **chunks_r, const char **error_r);
 /* Looks `state` up and parses it. */
 enum pp_lookup
 pop3_policy_maildrop_load(struct pop3_policy_maildrop *md,
@@ -69,6 +70,8 @@ struct pop3_policy_change {
 	struct pop3_policy_maildrop *md;
 	const struct pop3_policy_deadline *deadline;
 	struct pp_state **state;
+	/* the chunks of what is stored now: none is written again as it is */
+	const char *const *chunks;
 	struct pp_usage *usage;		/* NULL if not asked for, or: */
 	/* it cannot be read, which was logged: nothing is counted */
 	bool usage_unreadable;

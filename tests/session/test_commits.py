@@ -7,7 +7,7 @@ import glob
 import os
 import re
 
-from fakedict import COMMIT, LOOKUP
+from fakedict import ANSWER, COMMIT, LOOKUP
 from policytest import PolicyTest
 from testcase import FORMATS, each, message
 from uidlformats import BY_GUID
@@ -88,6 +88,47 @@ class Commits(PolicyTest):
         self.assertEqual(looks[0], [["state"], ["usage/now"]])
         self.assertEqual(self.commits(fake),
                          [["usage/2031-03-10", "usage/now"]])
+
+    def test_chunks_that_another_session_stores_meanwhile(self):
+        """Between a login's look at the state and at them."""
+        server, fake = self.faked(
+            messages=200, settings={"pop3_policy_uidl": "guid"},
+            config=BY_GUID)
+        self.session(server)
+        before = dict(fake.values)
+        server.deliver("alice", message(2000))
+        uidls = self.session(server)
+        after = dict(fake.values)
+        self.assertNotEqual(before["alice", "uidl/0"],
+                            after["alice", "uidl/0"])
+
+        def rule(operation, _user, keys):
+            if operation == LOOKUP and keys == ["uidl/0"]:
+                fake.values.update(after)
+            return ANSWER
+        fake.values.update(before)
+        fake.rule = rule
+        self.assertEqual(self.session(server), uidls)
+
+    def test_a_chunk_of_uidls_that_is_stored_is_not_written_again(self):
+        server, fake = self.faked(
+            messages=1500, settings={"pop3_policy_uidl": "guid"},
+            config=BY_GUID)
+        before = self.session(server)
+        chunks = [key for _, key in fake.values if key.startswith("uidl/")]
+        self.assertGreater(len(chunks), 1)
+        self.commits(fake)
+        self.session(server, "RETR 1")
+        self.assertEqual([key for keys in self.commits(fake) for key in keys
+                          if key != "ledger/0"], ["state", "usage/now"])
+        server.deliver("alice", message(2000))
+        after = self.session(server)
+        self.assertEqual(
+            {key for keys in self.commits(fake) for key in keys
+             if key.startswith("uidl/")}, {"uidl/%d" % (len(chunks) - 1)})
+        self.assertEqual(len(after), 1501)
+        self.assertEqual({n: after[n] for n in before}, before)
+        self.assertEqual(self.session(server), after)
 
 
 class HostCache(PolicyTest):
