@@ -19,6 +19,10 @@
    it times coarsen to the later one. */
 #define PP_RUNS_MAX 700
 
+/* As long as there are no more of a kind, runs have only UIDs of messages whose
+   time it is. Past it they go over gone ones, so that they can coarsen. */
+#define PP_RUNS_EXACT_MAX 350
+
 /* The closed part of a UIDL map up to this many bytes is kept in the state
    itself; a longer one goes into chunks of its own (`uidl/<n>`). */
 #define PP_MAP_INLINE_MAX_BYTES (4 * 1024)
@@ -63,7 +67,8 @@
 #define PP_REMOVAL_BATCH 500
 #define PP_REMOVAL_BATCH_MAX 10000
 #define PP_REMOVAL_BATCH_QUICK_MSECS 250
-/* Where more was due than a pass may take, the rest waits this long. */
+/* Where more was due than a pass may take, the rest waits this long; all passes
+   of so long together take no more. */
 #define PP_REMOVAL_NEXT_PASS_SECS (24 * 60 * 60)
 
 /* mass_delete_percent looks at sessions that DELE at least this many. */

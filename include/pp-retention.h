@@ -71,8 +71,9 @@ struct pp_verdict {
    message that a cap takes is due since the retrieval that pushed it out. A
    hidden one whose grace is over goes as KEEP_DELETED, whatever else would
    take it. Of what is due, removal_limit_percent of the maildrop's
-   messages (at least PP_REMOVAL_ALWAYS_ALLOWED) go now, longest due first; what
-   clients DELEd is not counted and not limited. If NOW is before
+   messages (at least PP_REMOVAL_ALWAYS_ALLOWED) go now, longest due first, less
+   what went of STATE's pass if that is still under way; what clients DELEd is
+   not counted and not limited. If NOW is before
    state->clock nothing goes now (clock_back_r TRUE). Returns an array of
    struct pp_verdict in the order of MESSAGES; g_array_unref(). */
 GArray *pp_retention_judge(const struct pp_state *state,
@@ -80,12 +81,22 @@ GArray *pp_retention_judge(const struct pp_state *state,
 			   const struct pp_message *messages, guint count,
 			   guint64 now, gboolean *clock_back_r);
 
-/* When a pass should look next, from the VERDICTS of a pass that just removed
-   what goes now: the earliest due time left; where something waits, or would
-   go but for a flag that may be taken away, NOW + PP_REMOVAL_NEXT_PASS_SECS;
+/* TRUE if what is removed NOW counts as of the pass that STATE knows. */
+gboolean pp_retention_pass_goes_on(const struct pp_state *state, guint64 now);
+/* Notes that REMOVED of MESSAGES, which were there, went NOW by a rule that
+   removal_limit_percent bounds. */
+void pp_retention_note_removed(struct pp_state *state, guint64 now,
+			       guint32 messages, guint32 removed);
+
+/* When to look next, from the VERDICTS of a look that just removed what goes
+   now, and noted it in STATE: the earliest due time left; where something waits
+   the end of PP_REMOVAL_NEXT_PASS_SECS from the pass's beginning on (else from
+   NOW on), before which nothing goes but what clients DELEd; where something
+   would go but for a flag that may be taken away, NOW + the same;
    with keep_unretrieved never later than NOW + that time (mail that arrives
    without a session). G_MAXUINT64: never. */
-guint64 pp_retention_next_look(const GArray *verdicts,
+guint64 pp_retention_next_look(const struct pp_state *state,
+			       const GArray *verdicts,
 			       const struct pp_policy *policy, guint64 now);
 
 /* No message goes before this, by the facts of STATE alone: a lower bound,

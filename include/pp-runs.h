@@ -53,15 +53,22 @@ void pp_runs_coarsen(struct pp_runs *runs, guint max_runs);
    have no time any more. */
 guint64 pp_runs_forget_smallest(struct pp_runs *runs, guint max_runs);
 
+enum pp_prune {
+	PP_PRUNE_EXACT,
+	/* a run reaches back to the one before it where no message is left in
+	   between: then they can coarsen */
+	PP_PRUNE_SPAN,
+	/* and the UIDs of gone messages in front of the first and behind the
+	   last message keep a time, so that nothing takes them for new ones */
+	PP_PRUNE_SPAN_ENDS
+};
+
 /* What is left of RUNS when UIDS (sorted) are all messages up to UPTO that are
    there: runs without a message go, the others are cut to their first and last
-   one, and reach back to the run before them where no message is left in
-   between. What is above UPTO stays as it is. KEEP_ENDS: the UIDs of gone
-   messages in front of the first and behind the last message keep a time, so
-   that nothing takes them for new ones. A new struct. */
+   one. What is above UPTO stays as it is. A new struct. */
 struct pp_runs *pp_runs_pruned(const struct pp_runs *runs,
 			       const guint32 *uids, guint count, guint32 upto,
-			       gboolean keep_ends);
+			       enum pp_prune how);
 
 /* The text of RUNS, without spaces: tokens joined by ',', each
    [GAP:]LENGTH[+-]SECONDS, where GAP is the number of UIDs without a time

@@ -48,6 +48,9 @@ struct pp_state {
 	/* the order of the listing (pp-order.h), NULL: by UID */
 	GArray *order;
 	struct pp_runs *first_seen, *retrieved, *deleted;
+	/* retrieved and deleted may have UIDs of gone messages that were never
+	   retrieved, or DELEd: see PP_RUNS_EXACT_MAX */
+	gboolean spans;
 
 	/* the ledger: how many chunks there are, first UID of the last one,
 	   and up to which UID it goes */
@@ -56,6 +59,13 @@ struct pp_state {
 	/* when removal has to look again (0: not known, look), and
 	   pp_policy_hash() of the rules that this came from */
 	guint64 due, due_rules;
+	/* when a removal last began to count what removal_limit_percent bounds
+	   (0: never), how many messages there were, and how many went since:
+	   see PP_REMOVAL_NEXT_PASS_SECS */
+	guint64 pass_time;
+	guint32 pass_messages, pass_removed;
+	/* that more is due was told */
+	gboolean pass_told;
 	/* login delay: tokens in 1/1000 and the time they were counted at */
 	guint64 bucket_time;
 	guint32 bucket_millis;
@@ -96,7 +106,9 @@ void pp_state_use_validity(struct pp_state *state, guint32 validity);
 guint32 pp_state_open_rule(struct pp_state *state, guint32 first,
 			   guint32 uidvalidity);
 /* All times that STATE has are NOW, but for those in the future: mail was
-   brought back, since it was missed. */
+   brought back, since it was missed. Where runs span gone messages, and so may
+   have what came back without ever having been retrieved, or DELEd, these times
+   are forgotten: all of it counts as not retrieved. */
 void pp_state_restart_times(struct pp_state *state, guint64 now);
 /* What was stored after STATE is lost: the validities up to VALIDITY, which it
    may have used, are not used again. */
@@ -160,6 +172,9 @@ struct pp_facts {
 	   that do not exist (any more). NULL: nothing */
 	const struct pp_runs *retrieved;
 	const struct pp_runs *deleted;
+	/* what the session listed, and when, although it has an earlier time
+	   of deletion, which becomes that. NULL: nothing */
+	const struct pp_runs *relisted;
 	/* UIDs up to this one that have no first-seen time get FIRST_SEEN */
 	guint32 seen_upto;
 	guint64 first_seen;
@@ -174,8 +189,9 @@ gboolean pp_state_merge(struct pp_state *state, const struct pp_facts *facts);
 
 /* Drops what is known only about UIDs that no longer exist: UIDS (sorted) are
    all that are there. A run that still has a message is cut to its first and
-   last; gaps inside it stay, and where no message is left between two runs the
-   later one begins behind the earlier one. First seen: the ends stay, so that
+   last; gaps inside it stay. Past PP_RUNS_EXACT_MAX of them, and of first seen
+   always, the later one of two runs without a message in between begins behind
+   the earlier one, and STATE spans. First seen: the ends stay, so that
    the next merge does not take gone messages for new ones. The UIDL map is
    left alone: no UIDL may come back for another message. */
 void pp_state_prune(struct pp_state *state, const guint32 *uids, guint count);

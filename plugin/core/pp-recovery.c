@@ -128,11 +128,12 @@ static void build_map(struct pp_state *state, const struct pp_state *old,
 	state->map = rule.map;
 }
 
-/* A run of times under construction, for neighbours in the listing: it goes
-   over UIDs that do not exist, and begins where the run before ended, so that
-   times are few and can coarsen later. */
+/* A run of times under construction, for neighbours in the listing. Unless it
+   is exact it goes over UIDs that do not exist, and begins where the run before
+   ended. */
 struct span {
 	struct pp_runs *runs;
+	gboolean exact;
 	guint32 first, last;
 	guint64 time;		/* 0: the message before has none */
 };
@@ -146,9 +147,9 @@ static void span_end(struct span *span)
 
 static void span_add(struct span *span, guint32 uid, guint64 time)
 {
-	guint32 first = span->time != 0 ? span->last + 1 : uid;
+	guint32 first = span->time != 0 && !span->exact ? span->last + 1 : uid;
 
-	if (time != span->time) {
+	if (time != span->time || (span->exact && span->last + 1 != uid)) {
 		span_end(span);
 		span->first = first;
 		span->time = time;
@@ -175,13 +176,26 @@ static guint64 kept_time(const struct pp_runs *runs, guint32 old_uid,
 	return restart ? MAX(time, now) : time;
 }
 
+/* Those of a large maildrop may be too many. */
+static void prune_facts(struct pp_state *state, const struct pp_match *match)
+{
+	guint count = match->messages->len;
+	g_autofree guint32 *uids = g_new(guint32, count);
+
+	for (guint i = 0; i < count; i++)
+		uids[i] = pp_match_uid(match, i);
+	pp_state_prune(state, uids, count);
+}
+
 static void build_facts(struct pp_state *state, const struct pp_state *old,
 			const struct pp_match *match, gboolean keep,
 			gboolean restart, guint64 now)
 {
 	struct span seen = { .runs = pp_runs_new() };
-	struct span retrieved = { .runs = pp_runs_new() };
-	struct span deleted = { .runs = pp_runs_new() };
+	struct span retrieved = { .runs = pp_runs_new(), .exact = TRUE };
+	struct span deleted = { .runs = pp_runs_new(), .exact = TRUE };
+	/* see pp_state_restart_times() */
+	gboolean known = !restart || !old->spans;
 
 	for (guint i = 0; i < match->messages->len; i++) {
 		guint32 uid = pp_match_uid(match, i);
@@ -189,14 +203,18 @@ static void build_facts(struct pp_state *state, const struct pp_state *old,
 
 		span_add(&seen, uid, old_uid == 0 || restart ? now :
 			 kept_time(old->first_seen, old_uid, FALSE, now));
-		span_add(&retrieved, uid, kept_time(old->retrieved, old_uid,
-						    restart, now));
-		span_add(&deleted, uid, kept_time(old->deleted, old_uid,
-						  restart, now));
+		span_add(&retrieved, uid,
+			 kept_time(old->retrieved, known ? old_uid : 0,
+				   restart, now));
+		span_add(&deleted, uid,
+			 kept_time(old->deleted, known ? old_uid : 0,
+				   restart, now));
 	}
 	span_store(&seen, &state->first_seen);
 	span_store(&retrieved, &state->retrieved);
 	span_store(&deleted, &state->deleted);
+	state->spans = FALSE;
+	prune_facts(state, match);
 }
 
 /* A recognised message in the listing as it was. */

@@ -6,12 +6,27 @@
 #include "pp-retention.h"
 #include "pp-doc.h"
 
-guint64 pp_retention_next_look(const GArray *verdicts,
+static gboolean some_wait(const GArray *verdicts)
+{
+	for (guint i = 0; i < verdicts->len; i++) {
+		if (g_array_index(verdicts, struct pp_verdict, i).waits)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+guint64 pp_retention_next_look(const struct pp_state *state,
+			       const GArray *verdicts,
 			       const struct pp_policy *policy, guint64 now)
 {
-	guint64 next = G_MAXUINT64;
-	guint64 next_pass = pp_add_saturating(now, PP_REMOVAL_NEXT_PASS_SECS);
+	guint64 next_look = pp_add_saturating(now, PP_REMOVAL_NEXT_PASS_SECS);
+	guint64 next_pass = next_look, next = G_MAXUINT64;
+	gboolean waits = some_wait(verdicts);
 
+	if (pp_retention_pass_goes_on(state, now)) {
+		next_pass = pp_add_saturating(state->pass_time,
+					      PP_REMOVAL_NEXT_PASS_SECS);
+	}
 	for (guint i = 0; i < verdicts->len; i++) {
 		const struct pp_verdict *verdict =
 			&g_array_index(verdicts, struct pp_verdict, i);
@@ -19,7 +34,11 @@ guint64 pp_retention_next_look(const GArray *verdicts,
 		if (verdict->waits)
 			next = MIN(next, next_pass);
 		else if (verdict->kept_from != 0)
-			next = MIN(next, MAX(verdict->kept_from, next_pass));
+			next = MIN(next, MAX(verdict->kept_from, next_look));
+		else if (waits && verdict->rule != PP_RULE_KEEP_DELETED &&
+			 verdict->due != 0 && !verdict->goes_now)
+			/* it would wait, too */
+			next = MIN(next, MAX(verdict->due, next_pass));
 		else if (verdict->due != 0 && !verdict->goes_now)
 			next = MIN(next, verdict->due);
 	}
@@ -106,12 +125,39 @@ guint64 pp_retention_earliest(const struct pp_state *state,
 	return time;
 }
 
+static guint64 newest(const struct pp_runs *runs, guint64 time)
+{
+	for (guint i = 0; i < pp_runs_count(runs); i++)
+		time = MAX(time, pp_runs_at(runs, i)->time);
+	return time;
+}
+
+/* The latest moment that a look can have named for the next one, but for
+   "never". What is behind it is of a clock that was ahead. */
+static guint64 latest_due(const struct pp_state *state,
+			  const struct pp_policy *policy, guint64 now)
+{
+	guint64 keep = MAX(policy->keep_retrieved_secs,
+			   policy->keep_unretrieved_secs);
+	guint64 time = MAX(now, state->clock);
+
+	keep = MAX(keep, policy->keep_deleted_secs);
+	keep = MAX(keep, policy->min_keep_secs);
+	keep = MAX(keep, PP_REMOVAL_NEXT_PASS_SECS);
+	time = newest(state->first_seen, time);
+	time = newest(state->retrieved, time);
+	time = newest(state->deleted, time);
+	return pp_add_saturating(time, keep);
+}
+
 gboolean pp_retention_is_due(const struct pp_state *state,
 			     const struct pp_policy *policy, guint64 now)
 {
 	if (!pp_policy_has_rules(policy))
 		return FALSE;
-	if (state->due > now && state->due_rules == pp_policy_hash(policy))
+	if (state->due > now && state->due_rules == pp_policy_hash(policy) &&
+	    (state->due == G_MAXUINT64 ||
+	     state->due <= latest_due(state, policy, now)))
 		return FALSE;
 	return pp_retention_earliest(state, policy) <= now;
 }
@@ -127,6 +173,8 @@ static void note_retrieved(struct pp_state *state,
 			   const struct pp_policy *policy,
 			   const struct pp_runs *runs)
 {
+	gboolean over_caps = may_be_over_caps(state, policy);
+
 	for (guint i = 0; i < pp_runs_count(runs); i++) {
 		guint64 time = pp_runs_at(runs, i)->time;
 
@@ -136,7 +184,7 @@ static void note_retrieved(struct pp_state *state,
 					    policy->min_keep_secs)));
 		}
 		/* pushes older ones out, some of which may go at once */
-		if (may_be_over_caps(state, policy))
+		if (over_caps)
 			lower_due(state, time);
 	}
 }

@@ -242,17 +242,50 @@ static gint compare_due(gconstpointer p1, gconstpointer p2)
 	return a->uid < b->uid ? -1 : a->uid > b->uid;
 }
 
-static guint64 pass_limit(const struct pp_policy *policy, guint count)
+gboolean pp_retention_pass_goes_on(const struct pp_state *state, guint64 now)
 {
-	guint64 percent = MIN(policy->removal_limit_percent, 100);
-
-	return MAX(percent * count / 100, PP_REMOVAL_ALWAYS_ALLOWED);
+	return state->pass_time != 0 && now >= state->pass_time &&
+		now - state->pass_time < PP_REMOVAL_NEXT_PASS_SECS;
 }
 
-static void choose_now(const struct judge *judge, GArray *verdicts)
+/* How many messages may go now, of COUNT that are there. */
+static guint64 pass_limit(const struct pp_state *state,
+			  const struct pp_policy *policy, guint count,
+			  guint64 now)
+{
+	guint64 limit, percent = policy->removal_limit_percent;
+	gboolean goes_on = pp_retention_pass_goes_on(state, now);
+
+	if (percent >= 100)
+		return G_MAXUINT64;
+	limit = percent * (goes_on ? state->pass_messages : count) / 100;
+	limit = MAX(limit, PP_REMOVAL_ALWAYS_ALLOWED);
+	if (goes_on)
+		limit -= MIN(limit, state->pass_removed);
+	return limit;
+}
+
+void pp_retention_note_removed(struct pp_state *state, guint64 now,
+			       guint32 messages, guint32 removed)
+{
+	if (!pp_retention_pass_goes_on(state, now)) {
+		if (removed == 0)
+			return;
+		state->pass_time = now;
+		state->pass_messages = messages;
+		state->pass_removed = 0;
+		state->pass_told = FALSE;
+	}
+	state->pass_removed =
+		MIN((guint64)state->pass_removed + removed, G_MAXUINT32);
+}
+
+static void choose_now(const struct judge *judge, const struct pp_state *state,
+		       GArray *verdicts)
 {
 	g_autoptr(GPtrArray) limited = g_ptr_array_new();
-	guint64 limit = pass_limit(judge->policy, verdicts->len);
+	guint64 limit = pass_limit(state, judge->policy, verdicts->len,
+				   judge->now);
 
 	for (guint i = 0; i < verdicts->len; i++) {
 		struct pp_verdict *verdict =
@@ -290,7 +323,7 @@ GArray *pp_retention_judge(const struct pp_state *state,
 			  &g_array_index(verdicts, struct pp_verdict, i));
 	}
 	if (!judge.clock_back)
-		choose_now(&judge, verdicts);
+		choose_now(&judge, state, verdicts);
 	g_free(judge.over_messages);
 	g_free(judge.over_size);
 	*clock_back_r = judge.clock_back;

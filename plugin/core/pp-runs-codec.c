@@ -127,11 +127,12 @@ struct prune {
 	   of its messages */
 	guint32 last;
 	guint next;
+	enum pp_prune how;
 };
 
-/* Keeps what FIRST..LAST still has messages for. Where nothing is left between
-   it and the run before, the gap goes: it would cost bytes, and coarsening
-   joins only what touches. */
+/* Keeps what FIRST..LAST still has messages for. Unless it is to be exact, the
+   gap goes where nothing is left between it and the run before: it would cost
+   bytes, and coarsening joins only what touches. */
 static void prune_run(struct prune *prune, guint32 first, guint32 last,
 		      guint64 time)
 {
@@ -143,7 +144,8 @@ static void prune_run(struct prune *prune, guint32 first, guint32 last,
 		return;
 	first = prune->uids[low];
 	last = prune->uids[high - 1];
-	if (low == prune->next && prune->last > 0)
+	if (prune->how != PP_PRUNE_EXACT && low == prune->next &&
+	    prune->last > 0)
 		first = prune->last + 1;
 	pp_runs_set(prune->kept, first, last, time);
 	prune->last = last;
@@ -175,11 +177,11 @@ static void prune_keep_ends(struct prune *prune, guint32 covered,
 
 struct pp_runs *pp_runs_pruned(const struct pp_runs *runs,
 			       const guint32 *uids, guint count, guint32 upto,
-			       gboolean keep_ends)
+			       enum pp_prune how)
 {
 	struct prune prune = { uids, lower_bound(uids, count,
 						 (guint64)upto + 1),
-			       pp_runs_new(), 0, 0 };
+			       pp_runs_new(), 0, 0, how };
 	guint i, runs_count = pp_runs_count(runs);
 	guint32 covered = 0;
 	guint64 last_time = 0;
@@ -193,7 +195,7 @@ struct pp_runs *pp_runs_pruned(const struct pp_runs *runs,
 		last_time = run->time;
 		prune_run(&prune, run->first, covered, run->time);
 	}
-	if (keep_ends && covered > 0)
+	if (how == PP_PRUNE_SPAN_ENDS && covered > 0)
 		prune_keep_ends(&prune, covered, last_time);
 	for (i = 0; i < runs_count; i++) {
 		run = pp_runs_at(runs, i);

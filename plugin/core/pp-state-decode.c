@@ -59,6 +59,9 @@ static const guint64 max_32_32_32[] = {
 static const guint64 max_64_64[] = { G_MAXUINT64, G_MAXUINT64 };
 static const guint64 max_32_64[] = { G_MAXUINT32, G_MAXUINT64 };
 static const guint64 max_64_32[] = { G_MAXUINT64, G_MAXUINT32 };
+static const guint64 max_64_32_32_1[] = {
+	G_MAXUINT64, G_MAXUINT32, G_MAXUINT32, 1
+};
 
 static gboolean get_shown(GHashTable *doc, struct pp_state *state,
 			  GError **error)
@@ -181,12 +184,31 @@ static gboolean get_fact(GHashTable *doc, const char *name,
 	return TRUE;
 }
 
+/* 1, or it is not there. */
+static gboolean get_flag(GHashTable *doc, const char *name, gboolean *flag,
+			 GError **error)
+{
+	const char *text = g_hash_table_lookup(doc, name);
+
+	if (text == NULL)
+		return TRUE;
+	*flag = strcmp(text, "1") == 0;
+	return *flag || syntax_error(error, name);
+}
+
 static gboolean get_facts(GHashTable *doc, struct pp_state *state,
 			  GError **error)
 {
-	return get_fact(doc, "seen", &state->first_seen, error) &&
-		get_fact(doc, "retr", &state->retrieved, error) &&
-		get_fact(doc, "dele", &state->deleted, error);
+	gboolean exact = FALSE;
+
+	if (!get_fact(doc, "seen", &state->first_seen, error) ||
+	    !get_fact(doc, "retr", &state->retrieved, error) ||
+	    !get_fact(doc, "dele", &state->deleted, error) ||
+	    !get_flag(doc, "exact", &exact, error))
+		return FALSE;
+	state->spans = !exact && (pp_runs_count(state->retrieved) > 0 ||
+				  pp_runs_count(state->deleted) > 0);
+	return TRUE;
 }
 
 static gboolean get_header(GHashTable *doc, struct pp_state *state,
@@ -204,10 +226,11 @@ static gboolean get_header(GHashTable *doc, struct pp_state *state,
 static gboolean get_marks(GHashTable *doc, struct pp_state *state,
 			  GError **error)
 {
-	guint64 ledger[3], due[2], bucket[2];
+	guint64 ledger[3], due[2], pass[4], bucket[2];
 
 	if (!get_numbers(doc, "ledger", 3, max_32_32_32, ledger, error) ||
 	    !get_numbers(doc, "due", 2, max_64_64, due, error) ||
+	    !get_numbers(doc, "pass", 4, max_64_32_32_1, pass, error) ||
 	    !get_numbers(doc, "bucket", 2, max_64_32, bucket, error))
 		return FALSE;
 	if (ledger[0] > PP_CHUNKS_MAX)
@@ -217,21 +240,13 @@ static gboolean get_marks(GHashTable *doc, struct pp_state *state,
 	state->ledger_upto = ledger[2];
 	state->due = due[0];
 	state->due_rules = due[1];
+	state->pass_time = pass[0];
+	state->pass_messages = pass[1];
+	state->pass_removed = pass[2];
+	state->pass_told = pass[3];
 	state->bucket_time = bucket[0];
 	state->bucket_millis = bucket[1];
 	return TRUE;
-}
-
-/* 1, or it is not there. */
-static gboolean get_flag(GHashTable *doc, const char *name, gboolean *flag,
-			 GError **error)
-{
-	const char *text = g_hash_table_lookup(doc, name);
-
-	if (text == NULL)
-		return TRUE;
-	*flag = strcmp(text, "1") == 0;
-	return *flag || syntax_error(error, name);
 }
 
 static gboolean get_all(GHashTable *doc, struct pp_state *state,
@@ -239,8 +254,9 @@ static gboolean get_all(GHashTable *doc, struct pp_state *state,
 {
 	static const char *const names[] = {
 		"guid", "uidvalidity", "generation", "mark", "count", "high",
-		"clock", "shown", "ledger", "due", "bucket", "policy",
-		"hidden", "expunges", "host", "order", "open", "map",
+		"clock", "shown", "ledger", "due", "pass", "bucket",
+		"policy", "hidden", "exact", "expunges", "host", "order",
+		"open", "map",
 		"chunks", "seen", "retr", "dele", NULL
 	};
 

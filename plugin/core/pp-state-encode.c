@@ -79,6 +79,25 @@ static void add_three(GString *body, const char *name, guint32 a, guint32 b,
 	pp_doc_add(body, name, text);
 }
 
+/* Of which it is asked whether they are exact. */
+static gboolean has_runs(const struct pp_state *state)
+{
+	return pp_runs_count(state->retrieved) > 0 ||
+		pp_runs_count(state->deleted) > 0;
+}
+
+static void add_pass(GString *body, const struct pp_state *state)
+{
+	g_autofree char *text = NULL;
+
+	if (state->pass_time == 0)
+		return;
+	text = g_strdup_printf("%" G_GUINT64_FORMAT ".%u.%u.%u",
+			       state->pass_time, state->pass_messages,
+			       state->pass_removed, state->pass_told != 0);
+	pp_doc_add(body, "pass", text);
+}
+
 static void add_text(GString *body, const char *name, const char *text,
 		     gsize max_bytes)
 {
@@ -265,9 +284,12 @@ void pp_state_encode(const struct pp_state *state, char **doc_r,
 	add_three(body, "ledger", state->ledger_chunks,
 		  state->ledger_last_first, state->ledger_upto);
 	add_numbers(body, "due", state->due, state->due_rules);
+	add_pass(body, state);
 	add_numbers(body, "bucket", state->bucket_time, state->bucket_millis);
 	add_text(body, "policy", state->policy, PP_POLICY_MAX_BYTES);
 	add_text(body, "hidden", state->hidden_flag, PP_FLAG_MAX_BYTES);
+	if (!state->spans && has_runs(state))
+		pp_doc_add_uint(body, "exact", 1);
 	if (state->host_expunges)
 		pp_doc_add_uint(body, "expunges", 1);
 	if (state->host_first != 0)

@@ -95,6 +95,11 @@ static void restart_times(struct pp_runs **runs, guint64 now)
 
 void pp_state_restart_times(struct pp_state *state, guint64 now)
 {
+	if (state->spans) {
+		pp_runs_unset(state->retrieved, 1, PP_UID_MAX);
+		pp_runs_unset(state->deleted, 1, PP_UID_MAX);
+		state->spans = FALSE;
+	}
 	restart_times(&state->first_seen, now);
 	restart_times(&state->retrieved, now);
 	restart_times(&state->deleted, now);
@@ -256,6 +261,27 @@ guint pp_shown_last(const GArray *identities, struct pp_shown *shown_r)
 	return count;
 }
 
+static guint64 merge_relisted(struct pp_state *state,
+			      const struct pp_facts *facts)
+{
+	guint64 raised = 0;
+
+	if (facts->relisted == NULL)
+		return 0;
+	for (guint i = 0; i < pp_runs_count(facts->relisted); i++) {
+		const struct pp_run *run = pp_runs_at(facts->relisted, i);
+
+		for (guint64 uid = run->first; uid <= run->last; uid++) {
+			/* but for what was restored meanwhile */
+			if (pp_runs_get(state->deleted, uid, NULL)) {
+				raised += pp_runs_set_later(state->deleted,
+							uid, uid, run->time);
+			}
+		}
+	}
+	return raised;
+}
+
 gboolean pp_state_merge(struct pp_state *state, const struct pp_facts *facts)
 {
 	gboolean changed;
@@ -275,6 +301,7 @@ gboolean pp_state_merge(struct pp_state *state, const struct pp_facts *facts)
 	}
 	added += merge_runs(state->retrieved, facts->retrieved,
 			    pp_runs_set_new);
+	added += merge_relisted(state, facts);
 	added += merge_runs(state->deleted, facts->deleted,
 			    pp_runs_set_later);
 	state->clock = MAX(state->clock, facts->now);
@@ -282,21 +309,34 @@ gboolean pp_state_merge(struct pp_state *state, const struct pp_facts *facts)
 }
 
 static void prune_runs(struct pp_runs **runs, const guint32 *uids, guint count,
-		       guint32 upto, gboolean keep_ends)
+		       guint32 upto, enum pp_prune how)
 {
 	struct pp_runs *pruned =
-		pp_runs_pruned(*runs, uids, count, upto, keep_ends);
+		pp_runs_pruned(*runs, uids, count, upto, how);
 
 	pp_runs_free(*runs);
 	*runs = pruned;
 }
 
+/* TRUE if there are still too many for that, and they go over gone ones. */
+static gboolean prune_exact(struct pp_runs **runs, const guint32 *uids,
+			    guint count, guint32 upto)
+{
+	prune_runs(runs, uids, count, upto, PP_PRUNE_EXACT);
+	if (pp_runs_count(*runs) <= PP_RUNS_EXACT_MAX)
+		return FALSE;
+	prune_runs(runs, uids, count, upto, PP_PRUNE_SPAN);
+	return TRUE;
+}
+
 void pp_state_prune_upto(struct pp_state *state, const guint32 *uids,
 			 guint count, guint32 upto)
 {
-	prune_runs(&state->first_seen, uids, count, upto, TRUE);
-	prune_runs(&state->retrieved, uids, count, upto, FALSE);
-	prune_runs(&state->deleted, uids, count, upto, FALSE);
+	prune_runs(&state->first_seen, uids, count, upto, PP_PRUNE_SPAN_ENDS);
+	if (prune_exact(&state->retrieved, uids, count, upto))
+		state->spans = TRUE;
+	if (prune_exact(&state->deleted, uids, count, upto))
+		state->spans = TRUE;
 }
 
 void pp_state_prune(struct pp_state *state, const guint32 *uids, guint count)

@@ -22,6 +22,8 @@
 /* Header hashes are noted for this many of the messages that a session
    retrieved: each is a file that has to be opened again. */
 #define CLOSE_HEADERS_MAX 250
+/* times of gone messages are forgotten once there are so many runs of a kind */
+#define CLOSE_PRUNE_RUNS (PP_RUNS_MAX / 8)
 /* a removal at close stops after this */
 #define CLOSE_REMOVAL_MSECS 2000
 
@@ -133,7 +135,9 @@ static void close_prune(struct close_context *ctx, struct pp_state *state)
 	GArray *uids;
 
 	if (ctx->box == NULL ||
-	    pp_runs_count(state->first_seen) < PP_RUNS_MAX / 8)
+	    (pp_runs_count(state->first_seen) < CLOSE_PRUNE_RUNS &&
+	     pp_runs_count(state->retrieved) < CLOSE_PRUNE_RUNS &&
+	     pp_runs_count(state->deleted) < CLOSE_PRUNE_RUNS))
 		return;
 	uids = pop3_policy_mailbox_uids(ctx->box);
 	pp_state_prune_upto(state, (const guint32 *)(void *)uids->data,
@@ -324,6 +328,7 @@ static bool close_has_facts(struct pop3_policy_session *session)
 		session->highest_uid > state->ledger_upto ||
 		pp_runs_count(session->retrieved) > 0 ||
 		pp_runs_count(session->deleted) > 0 ||
+		session->relisted != NULL ||
 		session->messages != state->count || session->brought_back ||
 		pop3_policy_grace_flag_changed(session, state);
 }
@@ -354,6 +359,7 @@ static void close_merge(struct pop3_policy_session *session,
 		ctx->facts.count = session->messages;
 		ctx->facts.retrieved = session->retrieved;
 		ctx->facts.deleted = session->deleted;
+		ctx->facts.relisted = session->relisted;
 		ctx->want_state = close_has_facts(session);
 		if ((session->highest_uid > session->state->ledger_upto ||
 		     pp_runs_count(session->retrieved) > 0) &&
@@ -382,6 +388,15 @@ static void close_merge(struct pop3_policy_session *session,
 	}
 }
 
+/* This process was asked to end, or the server was: a session may go on for half
+   a minute after that, until its process is, too. After a reload the new master
+   process is not this one's, and it is left to a later session. */
+static bool close_server_ends(void)
+{
+	return master_service_is_killed(master_service) ||
+		master_service_is_master_stopped(master_service);
+}
+
 /* Retention, if it is due and nobody else looks. */
 static void close_remove(struct pop3_policy_session *session,
 			 const struct pp_state *state)
@@ -397,7 +412,7 @@ static void close_remove(struct pop3_policy_session *session,
 
 	if (session->set->removal == POP3_POLICY_REMOVAL_NO ||
 	    !pp_retention_is_due(state, &session->set->policy, ioloop_time) ||
-	    master_service_is_killed(master_service))
+	    close_server_ends())
 		return;
 	if (pop3_policy_removal_run(session->md, &params, &result,
 				    &error) < 0) {

@@ -6,13 +6,43 @@
 #include "pop3-policy-compat.h"
 #include "pop3-policy-advice.h"
 #include "pop3-policy-event.h"
+#include "pop3-policy-order.h"
 #include "pop3-policy-session.h"
+
+/* The time of a message that is listed is written so often: once a day, and a
+   part of the grace. */
+#define RELISTED_SECS (24 * 60 * 60)
+#define RELISTED_DIVISOR 8
 
 static bool grace_host_hides(const struct pop3_policy_session *session)
 {
 	return session->deleted_flag != NULL &&
 		session->client->set->parsed_delete_type ==
 		POP3_DELETE_TYPE_FLAG;
+}
+
+/* What is listed again (the host's flag was taken away, or its setting) must
+   not go by the old time as soon as it is hidden once more: its grace begins
+   with the last day on which it was listed. */
+static void grace_note_listed(struct pop3_policy_session *session)
+{
+	const struct pp_state *state = session->state;
+	uint64_t secs = I_MIN(session->set->policy.keep_deleted_secs /
+			      RELISTED_DIVISOR, RELISTED_SECS);
+	uint32_t msgnum, uid;
+	guint64 time;
+
+	if (state == NULL || pp_runs_count(state->deleted) == 0)
+		return;
+	for (msgnum = 0; msgnum < session->client->messages_count; msgnum++) {
+		uid = pop3_policy_client_uid(session->client, msgnum);
+		if (!pp_runs_get(state->deleted, uid, &time) ||
+		    time + secs >= (uint64_t)session->start_time)
+			continue;
+		if (session->relisted == NULL)
+			session->relisted = pp_runs_new();
+		pp_runs_set(session->relisted, uid, uid, session->start_time);
+	}
 }
 
 void pop3_policy_grace_login(struct pop3_policy_session *session)
@@ -36,6 +66,7 @@ void pop3_policy_grace_login(struct pop3_policy_session *session)
 			  "not set any more: the messages that it hid are "
 			  "listed again", state->hidden_flag);
 	}
+	grace_note_listed(session);
 }
 
 static bool grace_host_expunges(const struct pop3_policy_session *session)

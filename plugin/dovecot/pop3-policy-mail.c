@@ -38,18 +38,6 @@ host_bytes(const struct client *client, enum pop3_policy_transfer_kind kind)
 		client->retr_bytes : client->top_bytes;
 }
 
-/* The run of UIDs that ends in MAIL's: between it and the message before there
-   are none, and none will come. */
-static uint32_t mail_run_first_uid(struct mail *mail)
-{
-	uint32_t uid;
-
-	if (mail->seq <= 1)
-		return 1;
-	mail_index_lookup_uid(mail->box->view, mail->seq - 1, &uid);
-	return uid + 1;
-}
-
 static void
 fetch_is_whole(struct pop3_policy_session *session, struct mail *mail,
 	       uint64_t bytes)
@@ -64,7 +52,6 @@ fetch_is_whole(struct pop3_policy_session *session, struct mail *mail,
 		return;
 	}
 	fetched = array_append_space(&session->fetched);
-	fetched->first_uid = mail_run_first_uid(mail);
 	fetched->uid = mail->uid;
 	/* what waits by now, read or not, was sent before the client can have
 	   got this message */
@@ -272,8 +259,8 @@ void pop3_policy_mail_proof(struct pop3_policy_session *session, uoff_t offset)
 			i++;
 			continue;
 		}
-		pp_runs_set_new(session->retrieved, fetched->first_uid,
-				fetched->uid, ioloop_time);
+		pp_runs_set_new(session->retrieved, fetched->uid, fetched->uid,
+				ioloop_time);
 		array_delete(&session->fetched, i, 1);
 	}
 }

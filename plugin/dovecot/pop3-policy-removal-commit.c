@@ -35,14 +35,30 @@ static const char *removal_usage_id(struct removal *r)
 /* A batch that was the last one because of a signal is gone on with as soon as
    somebody can; whoever ran out of time or over the limit waits a day. A clock
    that went back is told of once: nobody looks until it has caught up. */
-static uint64_t removal_next_look(const struct removal *r)
+static uint64_t
+removal_next_look(const struct removal *r, const struct pp_state *state)
 {
 	if (r->result->clock_back)
 		return r->state->clock;
 	if (r->killed && r->allowed > 0)
 		return 0;
-	return pp_retention_next_look(r->verdicts, &r->md->set->policy,
+	return pp_retention_next_look(state, r->verdicts, &r->md->set->policy,
 				      r->params->now);
+}
+
+/* How many went by rules that the limit is for. */
+static guint32 removal_count_limited(const struct removal *r)
+{
+	const struct removal_gone *gone;
+	guint32 count = 0;
+	guint i;
+
+	for (i = 0; i < r->gone->len; i++) {
+		gone = &g_array_index(r->gone, struct removal_gone, i);
+		if (gone->verdict.rule != PP_RULE_KEEP_DELETED)
+			count++;
+	}
+	return r->result->dry_run ? 0 : count;
 }
 
 static int
@@ -51,12 +67,22 @@ removal_change_callback(struct pop3_policy_change *change, void *context,
 {
 	struct removal *r = context;
 	struct pp_state *state = *change->state;
-	uint64_t due = removal_next_look(r);
+	uint64_t due;
 
 	if (state == NULL) {
 		*error_r = "state: is gone";
 		return -1;
 	}
+	if (r->verdicts != NULL) {
+		pp_retention_note_removed(state, r->params->now,
+					  r->verdicts->len,
+					  removal_count_limited(r));
+	}
+	/* the pass is at its end for today */
+	if (r->allowed == 0 && r->result->waiting > 0 &&
+	    pp_retention_pass_goes_on(state, r->params->now))
+		state->pass_told = TRUE;
+	due = removal_next_look(r, state);
 	/* Somebody who could not get the look lock may have recovered the
 	   maildrop: then UIDs here and there are not the same messages. */
 	if (state->generation == r->state->generation &&

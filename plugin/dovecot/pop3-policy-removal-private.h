@@ -27,6 +27,8 @@ struct removal {
 	   batch, so that the limit holds for all batches together */
 	uint64_t allowed;
 	unsigned int batches;
+	/* of the pass that goes on it was told that more is due */
+	bool was_told;
 	/* how many messages the next one may remove */
 	uint64_t batch_max;
 	/* signal_term_counter at the beginning, and whether it went up */

@@ -13,8 +13,9 @@
 #include "master-service.h"
 #include "pop3-policy-event.h"
 #include "pop3-policy-judge.h"
-#include "pop3-policy-mailbox.h"
 #include "pop3-policy-removal-private.h"
+
+#include <sys/stat.h>
 
 static void removal_gone_clear(void *data)
 {
@@ -157,8 +158,11 @@ static int removal_judged(struct removal *r, const char **error_r)
 		mailbox_transaction_rollback(&r->trans);
 		return ret;
 	}
-	if (r->batches == 0)
+	if (r->batches == 0) {
 		r->allowed = removal_count_going(r->verdicts, FALSE);
+		r->was_told = r->state->pass_told &&
+			pp_retention_pass_goes_on(r->state, r->params->now);
+	}
 	r->batches++;
 	r->left_for_removal = pop3_policy_deadline_left(&r->quick);
 	r->result->waiting = removal_count_going(r->verdicts, TRUE);
@@ -308,6 +312,8 @@ static void removal_log_waiting(struct removal *r)
 		       r->result->waiting);
 		return;
 	}
+	if (r->was_told && r->result->messages == 0)
+		return;
 	e_info(r->event, "%"PRIu64" more messages are due, and wait for a "
 	       "pass a day later (time was up, or "
 	       "pop3_policy_removal_limit_percent=%u)", r->result->waiting,
@@ -335,12 +341,45 @@ static int removal_batches(struct removal *r, const char **error_r)
 	return ret < 0 ? -1 : 0;
 }
 
-static int removal_files(struct pop3_policy_maildrop *md, const char **error_r)
+/* 1 if INBOX is there, 0 if not, -1 and *error_r. The host would make it, or its
+   root, if it was asked. */
+static int removal_find_inbox(struct mail_user *user, const char **error_r)
 {
+	struct mail_namespace *ns = mail_namespace_find_inbox(user->namespaces);
+	const char *path;
+	struct stat st;
+
+	if (mailbox_list_get_path(ns->list, "INBOX",
+				  MAILBOX_LIST_PATH_TYPE_MAILBOX, &path) <= 0)
+		return 0;
+	if (stat(path, &st) == 0)
+		return 1;
+	if (errno == ENOENT || errno == ENOTDIR)
+		return 0;
+	*error_r = t_strdup_printf("stat(%s) failed: %m", path);
+	return -1;
+}
+
+/* Without a control directory INBOX is opened to make one: whoever moved the
+   mail may have left it behind, and a user who never logs in has nobody else
+   who makes it. But a volume that is not mounted is left alone. */
+static int removal_files(struct removal *r, const char **error_r)
+{
+	struct pop3_policy_maildrop *md = r->md;
+	int ret;
+
 	if (md->user->namespaces == NULL &&
 	    mail_namespaces_init(md->user, error_r) < 0)
 		return -1;
-	return pop3_policy_maildrop_create_files(md, NULL, error_r);
+	ret = pop3_policy_maildrop_create_files(md, NULL, error_r);
+	if (ret != 0 || r->params->read_only)
+		return ret;
+	ret = removal_find_inbox(md->user, error_r);
+	if (ret > 0)
+		ret = pop3_policy_judge_open(md->user, &r->box, error_r);
+	if (ret > 0)
+		ret = pop3_policy_maildrop_create_files(md, r->box, error_r);
+	return ret;
 }
 
 int pop3_policy_removal_run(struct pop3_policy_maildrop *md,
@@ -363,8 +402,10 @@ int pop3_policy_removal_run(struct pop3_policy_maildrop *md,
 	if (ret > 0 && params->look_only)
 		return 0;
 	if (ret > 0)
-		ret = removal_files(md, error_r);
+		ret = removal_files(&r, error_r);
 	if (ret <= 0) {
+		if (r.box != NULL)
+			mailbox_free(&r.box);
 		result_r->skipped = ret == 0;
 		return ret;
 	}

@@ -105,6 +105,7 @@ void pop3_policy_session_unref(struct pop3_policy_session **_session)
 	pp_state_free(session->state);
 	pp_runs_free(session->retrieved);
 	pp_runs_free(session->deleted);
+	pp_runs_free(session->relisted);
 	array_free(&session->fetched);
 	event_unref(&session->event);
 	o_stream_unref(&session->output);

@@ -25,8 +25,7 @@ struct pop3_policy_gate;
 /* A message that was sent whole; counts as retrieved once the client showed
    that it got it. */
 struct pop3_policy_fetched {
-	/* UIDs that the run covers: from behind the message before to this */
-	uint32_t first_uid, uid;
+	uint32_t uid;
 	/* a command that starts at or behind this offset of the input proves
 	   that the client got it */
 	uoff_t proof_offset;
@@ -106,6 +105,9 @@ struct pop3_policy_session {
 	struct pop3_policy_transfer transfer;
 	ARRAY(struct pop3_policy_fetched) fetched;
 	struct pp_runs *retrieved, *deleted;
+	/* what it lists, and since when, although it has a time of deletion;
+	   NULL: none */
+	struct pp_runs *relisted;
 	/* how many messages the client was shown */
 	uint32_t listed_messages;
 	struct pp_counters counters;
@@ -155,7 +157,8 @@ void pop3_policy_close(struct pop3_policy_session *session);
 
 /* -- grace after DELE (pop3-policy-grace.c) -- */
 /* The session was let in: tells which of its user's settings contradict each
-   other or the host's, and what is in force instead. */
+   other or the host's, and what is in force instead. Notes what it lists
+   although a client DELEd it. */
 void pop3_policy_grace_login(struct pop3_policy_session *session);
 /* The client is gone: where it DELEd nearly all, the grace is doubled. */
 void pop3_policy_grace_close(struct pop3_policy_session *session);

@@ -261,3 +261,52 @@ class Acl(RetentionTest):
                          self.removals(result.stderr), [])
         self.assertEqual(self.there(server), [1, 2, 3])
         self.assertEqual(self.counted(server, "removed_count"), 0)
+
+
+COUNT = {"2.3": """
+plugin {
+  quota = count:User quota
+  quota_vsizes = yes
+  quota_rule = *:bytes=100M
+}
+""", "2.4": """
+quota "User quota" {
+  driver = count
+  storage_size = 100M
+}
+"""}
+MAILDIR = {line: text.replace("count", "maildir")
+           for line, text in COUNT.items()}
+
+
+class Quota(RetentionTest):
+    def used(self, server):
+        """In KiB."""
+        shown = server.doveadm("-f", "json", "quota", "get", "-u", "alice",
+                               check=True).stdout
+        (row,) = [row for row in json.loads(shown)
+                  if row["type"] == "STORAGE"]
+        return int(row["value"])
+
+    def check(self, by, **options):
+        server = self.policy(mail_plugins=["quota"], **options)
+        server.deliver("alice", *[message(number, size=100000)
+                                  for number in range(1, 6)])
+        self.session(server, retr=(1, 2, 3))
+        before = self.used(server)
+        self.move(server, "+15d")
+        if by == "run":
+            self.run_now(server, "-u", "alice")
+        else:
+            self.session(server)
+            server.wait_no_process("pop3")
+        self.assertEqual(self.there(server), [4, 5])
+        self.assertAlmostEqual(self.used(server), before * 2 / 5, delta=2)
+
+    @each(format=FORMATS, by=("session", "run"))
+    def test_usage_falls(self, format, by):
+        self.check(by, format=format, config=COUNT)
+
+    @each(by=("session", "run"))
+    def test_usage_in_a_file_falls(self, by):
+        self.check(by, format="maildir", config=MAILDIR)

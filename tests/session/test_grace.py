@@ -110,9 +110,9 @@ class Grace(GraceTest):
         self.assertEqual([f["uidl"] for f in self.removed(server, mark)],
                          [uidls[1]])
 
-    @each(format=("sdbox", "mdbox"))
-    def test_restored_where_the_control_directory_is_gone(self, format):
-        """Whoever moved the mail may have left it behind."""
+    def without_control_directory(self, format):
+        """Whoever moved the mail may have left it behind. A server, and the
+        UIDLs of three messages of which two were DELEd."""
         server = self.grace(format=format, config={
             "2.3": HIDE + "mail_location = %s:~/%s:CONTROL=~/control\n" % (
                 format, format),
@@ -123,6 +123,32 @@ class Grace(GraceTest):
         self.assertTrue(glob.glob(control + "/**/dovecot-pop3-policy",
                                   recursive=True))
         shutil.rmtree(control)
+        return server, uidls
+
+    @each(format=("sdbox", "mdbox"))
+    def test_purged_where_the_control_directory_is_gone(self, format):
+        server, uidls = self.without_control_directory(format)
+        self.move(server, "+8d")
+        result = self.run_now(server, "-A")
+        self.assertEqual([f["uidl"] for f in self.removals(result.stderr)],
+                         [uidls[1], uidls[2]])
+        self.assertEqual(self.session(server), {1: uidls[3]})
+
+    @each(format=FORMATS, options=("dry-run", "run"))
+    def test_a_volume_that_is_not_mounted_is_left_alone(self, format, options):
+        server = self.grace(format=format)
+        self.fill(server, 3)
+        self.session(server, dele=(1, 2))
+        self.move(server, "+8d")
+        shutil.rmtree(server.mail_dir("alice"))
+        result = self.run_now(server, "-A", *(
+            ("--dry-run",) if options == "dry-run" else ()))
+        self.assertEqual(self.removals(result.stderr), [])
+        self.assertFalse(os.path.exists(server.mail_dir("alice")))
+
+    @each(format=("sdbox", "mdbox"))
+    def test_restored_where_the_control_directory_is_gone(self, format):
+        server, uidls = self.without_control_directory(format)
         self.assertEqual(self.restore(server, "--uidl", uidls[2]), [uidls[2]])
         self.assertEqual(self.session(server), {1: uidls[2], 2: uidls[3]})
         mark = self.move(server, "+8d")
@@ -299,6 +325,26 @@ class HostSettings(GraceTest):
         self.assertEqual(self.removals(text), [])
         self.run_now(server, "-u", "alice", "--force")
         self.assertEqual(self.there(server), [1, 2])
+
+    @each(format=FORMATS)
+    def test_taken_away_and_given_back(self, format):
+        """What was listed meanwhile is not purged at once."""
+        server = self.grace(format=format)
+        self.fill(server, 2)
+        uidls = self.session(server, dele=(1,))
+        hides, server.config = server.config, ""
+        for when in "+5d", "+10d":
+            self.move(server, when)
+            self.assertEqual(self.session(server), uidls)
+        server.config = hides
+        for when in "+11d", "+16d":
+            mark = self.move(server, when)
+            self.assertEqual(list(self.session(server).values()), [uidls[2]])
+            self.assertEqual(self.removed(server, mark), [])
+        mark = self.move(server, "+18d")
+        self.session(server)
+        self.assertEqual([f["uidl"] for f in self.removed(server, mark)],
+                         [uidls[1]])
 
     def test_min_keep_is_longer(self):
         server = self.grace(settings={

@@ -25,7 +25,7 @@ class RetentionTest(SessionTest):
         """A server with a clock that can be moved."""
         names = {name: {} for name in users or ("alice",)}
         options.setdefault("users", names)[LAST] = {}
-        options.setdefault("settings", ON)
+        options.setdefault("settings", {**ON})
         return self.dovecot(faketime=True, **options)
 
     @staticmethod
@@ -346,6 +346,28 @@ class DryRun(RetentionTest):
         self.assertEqual({a: actions.count(a) for a in set(actions)},
                          {"goes now": 50, "waits": 19, "stays": 11})
         self.assertEqual(explained[2]["rule"], "protected")
+
+
+class Caps(RetentionTest):
+    @each(format=FORMATS, by=("session", "run"))
+    def test_oldest_retrieval_first(self, format, by):
+        """Whatever the order of the messages is."""
+        server = self.policy(format=format, settings={
+            **ON, "pop3_policy_max_retrieved_messages": "1"})
+        self.fill(server, 4)
+        for hour, number in enumerate((3, 1, 2)):
+            self.move(server, "+%d" % (hour * 3600))
+            self.session(server, retr=(number,))
+        # min_keep is a day
+        for hours, gone in (24.5, ["3"]), (25.5, ["1"]), (200, []):
+            mark = self.move(server, "+%d" % (hours * 3600))
+            if by == "run":
+                text = self.run_now(server, "-u", "alice").stderr
+            else:
+                self.session(server)
+                text = self.log_of_sessions(server, mark)
+            self.assertEqual([f["uid"] for f in self.removals(text)], gone)
+        self.assertEqual(self.there(server), [2, 4])
 
 
 class Bounds(RetentionTest):

@@ -10,11 +10,13 @@ import pty
 import re
 import signal
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from fakedict import ANSWER, COMMIT, LOOKUP, FakeDict
 from test_grace import HIDE
-from test_retention import LAST, ON, RetentionTest
-from testcase import FORMATS, each, message
+from test_retention import LAST, ON, RetentionTest, wait_processes
+from testcase import FORMATS, each, message, wait_for
 
 SUMMARY = re.compile(r"Retention run( \(.*?\))?: (users=.*)$", re.MULTILINE)
 ALL = {**ON, "pop3_policy_removal_limit_percent": "100"}
@@ -272,6 +274,59 @@ class Stopped(RetentionTest):
             self.assertEqual(self.counted(server, "removed_count", user), 3)
         self.assertEqual(summary(self.run_now(server, "-A").stderr)[1][
             "opened"], 0)
+
+    @each(format=FORMATS)
+    def test_a_login_comes_before_or_after_a_batch(self, format):
+        """What it lists stays, however much is still due."""
+        server = self.maildrop(format, 1100)
+        self.move(server, "+15d")
+        held, let_go = threading.Event(), threading.Event()
+        self.addCleanup(let_go.set)
+
+        def rule(operation, user, keys):
+            if operation == COMMIT and "state" in keys and not held.is_set():
+                held.set()
+                let_go.wait()
+            return ANSWER
+        self.fake.rule = rule
+        process = subprocess.Popen(
+            ["doveadm", "-c", server.config_file, "pop3", "retention", "run",
+             "-u", "alice"], env=server._full_environment(),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        with ThreadPoolExecutor() as pool:
+            told = pool.submit(process.communicate)
+            self.assertTrue(held.wait(60))
+            login = pool.submit(server.pop3, "alice")
+            wait_processes(server, 1)
+            let_go.set()
+            with login.result() as client:
+                listed = client.uidls()
+                gone = self.removals(told.result()[1].decode())
+                self.assertGreaterEqual(len(gone), 500)
+                self.assertEqual(len(listed), 1100 - len(gone))
+                self.assertFalse({f["uidl"] for f in gone} &
+                                 set(listed.values()))
+                self.assertEqual(len(self.there(server)), len(listed))
+
+    @each(format=FORMATS)
+    def test_nothing_goes_while_the_server_ends(self, format):
+        """A session goes on for a while."""
+        server = self.maildrop(format, 3)
+        mark = self.move(server, "+15d")
+        with server.pop3("alice") as client:
+            uidls = client.uidls()
+            server.process.terminate()
+            # it learns of that in the same moment as the others
+            wait_for(lambda: not server.processes("anvil"), "the server's end")
+            client.ok("NOOP")
+            client.quit()
+        server.stop()
+        self.assertEqual(self.removals(server.log(mark)), [])
+        server.start()
+        self.assertEqual(self.there(server), [1, 2, 3])
+        mark = server.log_mark()
+        self.assertEqual(self.session(server), uidls)
+        self.assertEqual(len(self.removed(server, mark)), 3)
 
     @each(format=FORMATS)
     def test_run_goes_on_where_it_was(self, format):

@@ -260,6 +260,32 @@ class Copies(Retrieved):
         self.assertEqual(self.gone(server, "+30d"), [1, 2])
 
     @each(format=FORMATS)
+    def test_mail_that_is_brought_back_was_not_retrieved(self, format):
+        """It went before the messages around it were retrieved."""
+        server = self.policy(format=format, settings={
+            **ON, "pop3_policy_uidl_guard": "log"})
+        self.fill(server, 6)
+        uidls = self.session(server)
+        server.stop()
+        home, copy = server.home("alice"), server.path("copy")
+        self.copy(home, copy)
+        server.start()
+        for _ in range(2):
+            self.expunge_first(server)
+        server.doveadm("expunge", "-u", "alice", "mailbox", "INBOX", "uid",
+                       "4", check=True)
+        # of 3, 5 and 6
+        self.session(server, retr=(1, 2))
+        server.stop()
+        self.copy(copy, home)
+        server.start()
+        mark = server.log_mark()
+        self.assertEqual(self.session(server), uidls)
+        server.wait_log(AGAIN % 3, after=mark)
+        self.assertEqual(self.gone(server, "+15d"), [3, 5])
+        self.assertEqual(self.there(server), [1, 2, 4, 6])
+
+    @each(format=FORMATS)
     def test_sessions_that_overlap_bring_nothing_back(self, format):
         """They end in any order, and each one saw something else."""
         server = self.policy(format=format)

@@ -14,35 +14,70 @@ static void add_verdict(GArray *verdicts, guint64 due, gboolean goes_now,
 	g_array_append_val(verdicts, verdict);
 }
 
+/* Of a maildrop from which nothing was removed. */
+static guint64 next_look(const GArray *verdicts, const struct pp_policy *policy,
+			 guint64 now)
+{
+	struct pp_state *state = make_state();
+	guint64 next = pp_retention_next_look(state, verdicts, policy, now);
+
+	pp_state_free(state);
+	return next;
+}
+
 static void test_next_look(void)
 {
 	g_autoptr(GArray) verdicts = g_array_new(FALSE, FALSE,
 						 sizeof(struct pp_verdict));
 	struct pp_policy policy = { .keep_retrieved_secs = DAY };
 
-	g_assert_cmpuint(pp_retention_next_look(verdicts, &policy, NOW), ==,
+	g_assert_cmpuint(next_look(verdicts, &policy, NOW), ==,
 			 G_MAXUINT64);
 	/* stays; goes now; later; earlier than that; waits */
 	add_verdict(verdicts, 0, FALSE, FALSE);
 	add_verdict(verdicts, NOW - DAY, TRUE, FALSE);
-	g_assert_cmpuint(pp_retention_next_look(verdicts, &policy, NOW), ==,
+	g_assert_cmpuint(next_look(verdicts, &policy, NOW), ==,
 			 G_MAXUINT64);
 	add_verdict(verdicts, NOW + 9 * DAY, FALSE, FALSE);
-	g_assert_cmpuint(pp_retention_next_look(verdicts, &policy, NOW), ==,
+	g_assert_cmpuint(next_look(verdicts, &policy, NOW), ==,
 			 NOW + 9 * DAY);
 	add_verdict(verdicts, NOW + 5 * DAY, FALSE, FALSE);
-	g_assert_cmpuint(pp_retention_next_look(verdicts, &policy, NOW), ==,
+	g_assert_cmpuint(next_look(verdicts, &policy, NOW), ==,
 			 NOW + 5 * DAY);
 	/* mail that arrives without a session */
 	policy.keep_unretrieved_secs = 3 * DAY;
-	g_assert_cmpuint(pp_retention_next_look(verdicts, &policy, NOW), ==,
+	g_assert_cmpuint(next_look(verdicts, &policy, NOW), ==,
 			 NOW + 3 * DAY);
 	add_verdict(verdicts, NOW - DAY, FALSE, TRUE);
-	g_assert_cmpuint(pp_retention_next_look(verdicts, &policy, NOW), ==,
+	g_assert_cmpuint(next_look(verdicts, &policy, NOW), ==,
 			 NOW + PP_REMOVAL_NEXT_PASS_SECS);
-	g_assert_cmpuint(pp_retention_next_look(verdicts, &policy,
-						G_MAXUINT64 - 1), ==,
-			 NOW + 5 * DAY);
+	/* what is due before that would wait as well */
+	g_assert_cmpuint(next_look(verdicts, &policy, G_MAXUINT64 - 1), ==,
+			 G_MAXUINT64);
+}
+
+/* Until the pass that is under way is a day old nothing goes but what clients
+   DELEd. */
+static void test_next_look_of_a_pass(void)
+{
+	static const guint64 begin = NOW - DAY / 4;
+	g_autoptr(GArray) verdicts = g_array_new(FALSE, FALSE,
+						 sizeof(struct pp_verdict));
+	struct pp_policy policy = { .keep_retrieved_secs = DAY };
+	struct pp_state *state = make_state();
+	struct pp_verdict deleted = {
+		.rule = PP_RULE_KEEP_DELETED, .due = NOW + 600
+	};
+
+	pp_retention_note_removed(state, begin, 100, 50);
+	add_verdict(verdicts, NOW - DAY, FALSE, TRUE);
+	add_verdict(verdicts, NOW + 3600, FALSE, FALSE);
+	g_assert_cmpuint(pp_retention_next_look(state, verdicts, &policy, NOW),
+			 ==, begin + PP_REMOVAL_NEXT_PASS_SECS);
+	g_array_append_val(verdicts, deleted);
+	g_assert_cmpuint(pp_retention_next_look(state, verdicts, &policy, NOW),
+			 ==, NOW + 600);
+	pp_state_free(state);
 }
 
 /* Its flag may be taken away: it is looked at once a day. */
@@ -62,7 +97,7 @@ static void test_next_look_of_protected(void)
 					      &clock_back);
 		g_assert_cmpuint(verdict_at(verdicts, 0).due, ==, 0);
 		g_assert_cmpuint(
-			pp_retention_next_look(verdicts, &policy, NOW), ==,
+			next_look(verdicts, &policy, NOW), ==,
 			retrieved == 0 ? G_MAXUINT64 :
 			NOW + (retrieved == 1000 ? 5 : 1) * DAY);
 	}
@@ -364,6 +399,8 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/retention/next-look", test_next_look);
+	g_test_add_func("/retention/next-look-of-a-pass",
+			test_next_look_of_a_pass);
 	g_test_add_func("/retention/next-look-of-protected",
 			test_next_look_of_protected);
 	g_test_add_func("/retention/is-due", test_is_due);

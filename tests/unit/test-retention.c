@@ -342,8 +342,8 @@ static void check_limit(const struct limit_row *row)
 	}
 	g_assert_cmpuint(go, ==, row->go);
 	g_assert_cmpuint(wait, ==, row->wait);
-	g_assert_cmpuint(pp_retention_next_look(verdicts, &policy, NOW), ==,
-			 row->wait > 0 ? NOW + DAY : G_MAXUINT64);
+	g_assert_cmpuint(pp_retention_next_look(state, verdicts, &policy, NOW),
+			 ==, row->wait > 0 ? NOW + DAY : G_MAXUINT64);
 	pp_state_free(state);
 }
 
@@ -353,6 +353,76 @@ static void test_limit(void)
 		g_test_message("%s", limit_rows[i].what);
 		check_limit(&limit_rows[i]);
 	}
+}
+
+/* 1000 messages, all due; how many of them go by a pass that removed REMOVED of
+   MESSAGES some SECS ago. */
+static guint goes_after_by(guint percent, guint64 secs, guint32 messages,
+			   guint32 removed)
+{
+	struct pp_state *state = make_state();
+	struct pp_policy policy = {
+		.keep_retrieved_secs = DAY, .removal_limit_percent = percent
+	};
+	g_autofree struct pp_message *all = g_new0(struct pp_message, 1000);
+	g_autoptr(GArray) verdicts = NULL;
+	gboolean clock_back;
+	guint go = 0;
+
+	for (guint i = 0; i < 1000; i++)
+		all[i].uid = i + 1;
+	pp_runs_set(state->first_seen, 1, 1000, DAY);
+	pp_runs_set(state->retrieved, 1, 1000, DAY);
+	pp_retention_note_removed(state, NOW - secs, messages, removed);
+	verdicts = pp_retention_judge(state, &policy, all, 1000, NOW,
+				      &clock_back);
+	for (guint i = 0; i < 1000; i++)
+		go += verdict_at(verdicts, i).goes_now;
+	pp_state_free(state);
+	return go;
+}
+
+static guint goes_after(guint64 secs, guint32 messages, guint32 removed)
+{
+	return goes_after_by(20, secs, messages, removed);
+}
+
+static void test_limit_of_a_day(void)
+{
+	g_assert_cmpuint(goes_after_by(99, 60, 1000, 990), ==, 0);
+	/* no limit at all: more may have come since */
+	g_assert_cmpuint(goes_after_by(100, 60, 50, 50), ==, 1000);
+	g_assert_cmpuint(goes_after(60, 1000, 0), ==, 200);
+	g_assert_cmpuint(goes_after(60, 1250, 250), ==, 0);
+	/* of what there was when the pass began, not of what is left */
+	g_assert_cmpuint(goes_after(60, 1100, 100), ==, 120);
+	g_assert_cmpuint(goes_after(60, 100, 49), ==, 1);
+	g_assert_cmpuint(goes_after(60, 100, 1000), ==, 0);
+	g_assert_cmpuint(goes_after(PP_REMOVAL_NEXT_PASS_SECS - 1, 1250, 250),
+			 ==, 0);
+	g_assert_cmpuint(goes_after(PP_REMOVAL_NEXT_PASS_SECS, 1250, 250),
+			 ==, 200);
+}
+
+/* Those of one pass are counted from its first removal on. */
+static void test_note_removed(void)
+{
+	struct pp_state *state = make_state();
+
+	pp_retention_note_removed(state, NOW, 1000, 0);
+	g_assert_cmpuint(state->pass_time, ==, 0);
+	pp_retention_note_removed(state, NOW, 1000, 150);
+	pp_retention_note_removed(state, NOW + 3600, 850, 50);
+	g_assert_cmpuint(state->pass_time, ==, NOW);
+	g_assert_cmpuint(state->pass_messages, ==, 1000);
+	g_assert_cmpuint(state->pass_removed, ==, 200);
+	pp_retention_note_removed(state, NOW + DAY, 800, 10);
+	g_assert_cmpuint(state->pass_time, ==, NOW + DAY);
+	g_assert_cmpuint(state->pass_messages, ==, 800);
+	g_assert_cmpuint(state->pass_removed, ==, 10);
+	/* a clock that went back */
+	g_assert_false(pp_retention_pass_goes_on(state, NOW));
+	pp_state_free(state);
 }
 
 static void test_clock_back(void)
@@ -380,8 +450,8 @@ static void test_clock_back(void)
 		g_assert_false(verdict_at(verdicts, i).waits);
 	}
 	/* looks again at the next session */
-	g_assert_cmpuint(pp_retention_next_look(verdicts, &policy, NOW - 1),
-			 ==, 2 * DAY);
+	g_assert_cmpuint(pp_retention_next_look(state, verdicts, &policy,
+						NOW - 1), ==, 2 * DAY);
 	pp_state_free(state);
 }
 
@@ -407,8 +477,8 @@ static void test_overflow(void)
 				 G_MAXUINT64);
 		g_assert_false(verdict_at(verdicts, i).goes_now);
 	}
-	g_assert_cmpuint(pp_retention_next_look(verdicts, &policy, NOW), ==,
-			 G_MAXUINT64);
+	g_assert_cmpuint(pp_retention_next_look(state, verdicts, &policy, NOW),
+			 ==, G_MAXUINT64);
 
 	policy.min_keep_secs = G_MAXUINT64;
 	policy.keep_retrieved_secs = 1;
@@ -427,6 +497,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/retention/names", test_names);
 	g_test_add_func("/retention/caps", test_caps);
 	g_test_add_func("/retention/limit", test_limit);
+	g_test_add_func("/retention/limit-of-a-day", test_limit_of_a_day);
+	g_test_add_func("/retention/note-removed", test_note_removed);
 	g_test_add_func("/retention/clock-back", test_clock_back);
 	g_test_add_func("/retention/overflow", test_overflow);
 	return g_test_run();

@@ -250,7 +250,7 @@ static void test_random_pruned(void)
 		struct model model;
 		struct pp_runs *runs = random_runs(&model), *pruned;
 		guint32 uids[MODEL_UIDS];
-		gboolean ends = g_test_rand_bit();
+		enum pp_prune how = g_test_rand_int_range(0, 3);
 
 		upto = g_test_rand_int_range(1, MODEL_UIDS + 2);
 		there = g_test_rand_int_range(0, 5);
@@ -260,7 +260,7 @@ static void test_random_pruned(void)
 			else if (uid <= upto)
 				model.time[uid] = UNKNOWN - 1;
 		}
-		pruned = pp_runs_pruned(runs, uids, count, upto, ends);
+		pruned = pp_runs_pruned(runs, uids, count, upto, how);
 		assert_canonical(pruned);
 		g_assert_cmpuint(pp_runs_count(pruned), <=,
 				 pp_runs_count(runs) + 1);
@@ -285,6 +285,10 @@ static struct pp_runs *runs_from(const char *text)
 	return runs;
 }
 
+#define EXACT PP_PRUNE_EXACT
+#define SPAN PP_PRUNE_SPAN
+#define ENDS PP_PRUNE_SPAN_ENDS
+
 static void test_pruned(void)
 {
 	static const struct {
@@ -292,36 +296,44 @@ static void test_pruned(void)
 		guint32 uids[6];
 		guint count;
 		guint32 upto;
-		gboolean ends;
+		enum pp_prune how;
 		const char *pruned;
 	} rows[] = {
 		/* everything there */
-		{ "2+9,1+1", { 1, 2, 3 }, 3, PP_UID_MAX, FALSE, "2+9,1+1" },
+		{ "2+9,1+1", { 1, 2, 3 }, 3, PP_UID_MAX, SPAN, "2+9,1+1" },
 		/* cut to the first and the last, gaps inside stay */
-		{ "10+9", { 3, 8 }, 2, PP_UID_MAX, FALSE, "2:6+9" },
-		{ "10+9", { 3, 8 }, 2, PP_UID_MAX, TRUE, "10+9" },
+		{ "10+9", { 3, 8 }, 2, PP_UID_MAX, SPAN, "2:6+9" },
+		{ "10+9", { 3, 8 }, 2, PP_UID_MAX, ENDS, "10+9" },
 		/* a run without a message goes */
-		{ "5+9,5+1,5+1", { 1, 12 }, 2, PP_UID_MAX, FALSE,
+		{ "5+9,5+1,5+1", { 1, 12 }, 2, PP_UID_MAX, SPAN,
 		  "1+9,11+2" },
 		/* ... but not where a message of no run is in between */
-		{ "5+9,5:5+1", { 1, 7, 12 }, 3, PP_UID_MAX, FALSE,
+		{ "5+9,5:5+1", { 1, 7, 12 }, 3, PP_UID_MAX, SPAN,
 		  "1+9,10:1+1" },
+		/* exact: only what there was */
+		{ "5+9,5+1,5+1", { 1, 12 }, 2, PP_UID_MAX, EXACT,
+		  "1+9,10:1+2" },
+		{ "5+9,5:5+0", { 1, 4, 12 }, 3, PP_UID_MAX, EXACT,
+		  "4+9,7:1+0" },
+		{ "10+9", { 3, 8 }, 2, PP_UID_MAX, EXACT, "2:6+9" },
+		{ "5+9,5+1", { 1 }, 1, 7, EXACT, "1+9,6:3+1" },
+		{ "5+9,5+1", { 0 }, 0, PP_UID_MAX, EXACT, "-" },
 		/* the same time on both sides: one run */
-		{ "5+9,5:5+0", { 1, 12 }, 2, PP_UID_MAX, FALSE, "12+9" },
+		{ "5+9,5:5+0", { 1, 12 }, 2, PP_UID_MAX, SPAN, "12+9" },
 		/* the ends */
-		{ "5+9,5+1", { 7, 8 }, 2, PP_UID_MAX, TRUE, "10+10" },
-		{ "5:5+9,5+1", { 2, 7 }, 2, PP_UID_MAX, TRUE, "6:9+9" },
+		{ "5+9,5+1", { 7, 8 }, 2, PP_UID_MAX, ENDS, "10+10" },
+		{ "5:5+9,5+1", { 2, 7 }, 2, PP_UID_MAX, ENDS, "6:9+9" },
 		/* nothing is there any more */
-		{ "5+9,5+1", { 0 }, 0, PP_UID_MAX, FALSE, "-" },
-		{ "5+9,5+1", { 0 }, 0, PP_UID_MAX, TRUE, "10+10" },
-		{ "-", { 0 }, 0, PP_UID_MAX, TRUE, "-" },
-		{ "-", { 1 }, 1, PP_UID_MAX, TRUE, "-" },
+		{ "5+9,5+1", { 0 }, 0, PP_UID_MAX, SPAN, "-" },
+		{ "5+9,5+1", { 0 }, 0, PP_UID_MAX, ENDS, "10+10" },
+		{ "-", { 0 }, 0, PP_UID_MAX, ENDS, "-" },
+		{ "-", { 1 }, 1, PP_UID_MAX, ENDS, "-" },
 		/* only one is, of which nothing is known */
-		{ "5:5+9", { 3 }, 1, PP_UID_MAX, TRUE, "-" },
+		{ "5:5+9", { 3 }, 1, PP_UID_MAX, ENDS, "-" },
 		/* above UPTO nobody looked */
-		{ "5+9,5+1", { 1 }, 1, 7, FALSE, "1+9,6:3+1" },
-		{ "5+9,5+1", { 1 }, 1, 7, TRUE, "7+9,3+1" },
-		{ "5+9,5+1", { 1, 9 }, 2, 7, TRUE, "7+9,3+1" },
+		{ "5+9,5+1", { 1 }, 1, 7, SPAN, "1+9,6:3+1" },
+		{ "5+9,5+1", { 1 }, 1, 7, ENDS, "7+9,3+1" },
+		{ "5+9,5+1", { 1, 9 }, 2, 7, ENDS, "7+9,3+1" },
 	};
 	guint i;
 
@@ -329,7 +341,7 @@ static void test_pruned(void)
 		struct pp_runs *runs = runs_from(rows[i].runs);
 		struct pp_runs *pruned =
 			pp_runs_pruned(runs, rows[i].uids, rows[i].count,
-				       rows[i].upto, rows[i].ends);
+				       rows[i].upto, rows[i].how);
 		g_autofree char *text = pp_runs_encode(pruned);
 
 		g_test_message("row %u: %s", i, rows[i].runs);

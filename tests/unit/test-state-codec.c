@@ -95,6 +95,8 @@ static struct pp_state *full_state(void)
 	set_runs(&state->first_seen, "40000+1795000000,210+400000");
 	set_runs(&state->retrieved, "5:39995+1795000060,200-30");
 	set_runs(&state->deleted, "3+1795560571");
+	/* what was written without "exact" */
+	state->spans = TRUE;
 	return state;
 }
 
@@ -143,6 +145,30 @@ static void test_golden_full(void)
 	pp_state_free(state);
 }
 
+/* What the golden state does not have. */
+static void test_pass_and_exact(void)
+{
+	struct pp_state *state = full_state(), *again;
+	g_autofree char *doc = NULL;
+
+	state->spans = FALSE;
+	state->pass_time = 1795560000;
+	state->pass_messages = 300;
+	state->pass_removed = 60;
+	state->pass_told = TRUE;
+	doc = test_encode_whole(state);
+	g_assert_nonnull(strstr(doc, " pass=1795560000.300.60.1 "));
+	g_assert_nonnull(strstr(doc, " exact=1 "));
+	again = test_state_from(doc);
+	g_assert_false(again->spans);
+	g_assert_cmpuint(again->pass_time, ==, 1795560000);
+	g_assert_cmpuint(again->pass_messages, ==, 300);
+	g_assert_cmpuint(again->pass_removed, ==, 60);
+	g_assert_true(again->pass_told);
+	pp_state_free(state);
+	pp_state_free(again);
+}
+
 static void test_golden_full_read(void)
 {
 	struct pp_state *state = test_state_from(GOLDEN_FULL);
@@ -163,6 +189,7 @@ static void test_golden_full_read(void)
 	g_assert_cmpuint(state->due, ==, 1795600000);
 	g_assert_cmpuint(state->due_rules, ==,
 			 G_GUINT64_CONSTANT(12345678901234567890));
+	g_assert_true(state->spans);
 	g_assert_cmpuint(state->bucket_time, ==, 1795560000);
 	g_assert_cmpuint(state->bucket_millis, ==, 1500);
 	g_assert_cmpstr(state->policy, ==, "keep_retrieved=14 days;");
@@ -361,6 +388,13 @@ static void test_fields(void)
 		{ BASE " host=x", PP_ERROR_SYNTAX },
 		{ BASE " host=4294967296", PP_ERROR_SYNTAX },
 		{ BASE " hidden=%", PP_ERROR_SYNTAX },
+		{ BASE " pass=18446744073709551615.4294967295.4294967295.1",
+		  -1 },
+		{ BASE " pass=1." G_4294967296 ".1.0", PP_ERROR_SYNTAX },
+		{ BASE " pass=1.2.3.2", PP_ERROR_SYNTAX },
+		{ BASE " pass=1.2.3", PP_ERROR_SYNTAX },
+		{ BASE " exact=1", -1 },
+		{ BASE " exact=2", PP_ERROR_SYNTAX },
 		{ BASE " hidden=x expunges=1", -1 },
 		{ BASE " expunges=0", PP_ERROR_SYNTAX },
 		{ BASE " expunges=11", PP_ERROR_SYNTAX },
@@ -502,6 +536,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/state-codec/golden-full", test_golden_full);
 	g_test_add_func("/state-codec/golden-full-read",
 			test_golden_full_read);
+	g_test_add_func("/state-codec/pass-and-exact", test_pass_and_exact);
 	g_test_add_func("/state-codec/golden-chunks", test_golden_chunks);
 	g_test_add_func("/state-codec/damaged", test_damaged);
 	g_test_add_func("/state-codec/wrong-chunks", test_wrong_chunks);

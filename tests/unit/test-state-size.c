@@ -152,6 +152,9 @@ static void fill_up(struct pp_state *state)
 	state->ledger_upto = state->count = state->generation = G_MAXUINT32;
 	state->due = state->due_rules = state->bucket_time = G_MAXUINT64;
 	state->bucket_millis = G_MAXUINT32;
+	state->pass_time = G_MAXUINT64;
+	state->pass_messages = state->pass_removed = G_MAXUINT32;
+	state->pass_told = TRUE;
 }
 
 /* Each message at another time, but without gaps: coarsened, not forgotten. */

@@ -375,6 +375,24 @@ static void test_merge_unknown_id(void)
 	pp_state_free(state);
 }
 
+/* It gets a later time, but none that was restored gets one. */
+static void test_merge_relisted(void)
+{
+	struct pp_state *state = pp_state_new(&mailbox, 1);
+	struct pp_runs *relisted = pp_runs_new();
+	struct pp_facts facts = { .count = G_MAXUINT32, .relisted = relisted };
+
+	pp_runs_set(state->deleted, 2, 3, 100);
+	pp_runs_set(state->deleted, 4, 4, 900);
+	pp_runs_set(relisted, 1, 2, 500);
+	pp_runs_set(relisted, 4, 5, 500);
+	g_assert_true(pp_state_merge(state, &facts));
+	assert_runs(state->deleted, "1:1+500,1-400,1+800");
+	g_assert_false(pp_state_merge(state, &facts));
+	pp_runs_free(relisted);
+	pp_state_free(state);
+}
+
 static void test_prune(void)
 {
 	static const guint32 uids[] = { 3, 5, 12 };
@@ -388,11 +406,44 @@ static void test_prune(void)
 	pp_state_prune(state, uids, G_N_ELEMENTS(uids));
 	assert_runs(state->first_seen, "5+100,10+50");
 	assert_runs(state->retrieved, "2:1+110,8:1+55");
+	g_assert_false(state->spans);
 	assert_runs(state->deleted, "-");
 	/* 1 is gone, its UIDL must not come back for another message */
 	uidl = pp_uidl_map_dup(state->map, 1);
 	g_assert_cmpstr(uidl, ==, "explicit");
 	pp_state_free(state);
+}
+
+/* Only every second message is left of those that were retrieved at different
+   times: as long as there are not too many, none of the others counts. */
+static void test_prune_many(void)
+{
+	static const guint counts[] = {
+		PP_RUNS_EXACT_MAX, PP_RUNS_EXACT_MAX + 1
+	};
+
+	for (guint i = 0; i < G_N_ELEMENTS(counts); i++) {
+		struct pp_state *state = pp_state_new(&mailbox, 1);
+		guint32 uids[PP_RUNS_EXACT_MAX + 1];
+		gboolean spans = i > 0;
+
+		for (guint n = 0; n < counts[i]; n++) {
+			uids[n] = 2 * n + 2;
+			pp_runs_set(state->retrieved, uids[n], uids[n], n + 1);
+		}
+		pp_state_prune(state, uids, counts[i]);
+		g_assert_cmpint(state->spans, ==, spans);
+		g_assert_cmpint(pp_runs_get(state->retrieved, 3, NULL), ==,
+				spans);
+		g_assert_cmpuint(pp_runs_count(state->retrieved), ==,
+				 counts[i]);
+		/* what cannot be told apart is not believed */
+		pp_state_restart_times(state, 5000);
+		g_assert_cmpint(pp_runs_get(state->retrieved, 2, NULL), ==,
+				!spans);
+		g_assert_false(state->spans);
+		pp_state_free(state);
+	}
 }
 
 /* A session whose view ends at 7 says nothing about 8. */
@@ -460,7 +511,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/state/merge-count", test_merge_count);
 	g_test_add_func("/state/merge-unknown-id", test_merge_unknown_id);
 	g_test_add_func("/state/restart-times", test_restart_times);
+	g_test_add_func("/state/merge-relisted", test_merge_relisted);
 	g_test_add_func("/state/prune", test_prune);
+	g_test_add_func("/state/prune-many", test_prune_many);
 	g_test_add_func("/state/prune-upto", test_prune_upto);
 	g_test_add_func("/state/prune-idle", test_prune_idle);
 	return g_test_run();
