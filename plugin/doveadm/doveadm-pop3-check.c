@@ -38,6 +38,9 @@ static void check_grace(struct check *check)
 	const struct pp_state *state = check->view.state;
 	const char *what;
 
+	/* before the first session nothing is known of it */
+	if (state == NULL)
+		return;
 	if (state->hidden_flag == NULL)
 		what = "Dovecot had no pop3_deleted_flag";
 	else if (state->host_expunges)
@@ -241,16 +244,18 @@ static int cmd_state_check_run(struct doveadm_mail_cmd_context *ctx,
 	const char *error;
 	int ret;
 
-	ret = doveadm_pop3_view_open(ctx, user, &check.view);
+	ret = doveadm_pop3_open(ctx, user, &check.view.md);
 	if (ret <= 0)
 		return ret;
-	ret = check_run(&check, &error);
-	if (ret < 0)
+	ret = doveadm_pop3_view_fill(ctx, user, &check.view);
+	if (ret == 0)
+		check_settings(&check);
+	else if (ret > 0 && check_run(&check, &error) < 0)
 		ret = doveadm_pop3_fail(ctx, user, MAIL_ERROR_TEMP, error);
-	else if (check.found)
+	if (ret >= 0 && check.found)
 		ctx->exit_code = EX_DATAERR;
 	doveadm_pop3_view_close(&check.view);
-	return ret;
+	return ret < 0 ? -1 : 0;
 }
 
 POP3_POLICY_DOVEADM_INIT(cmd_state_check_init)

@@ -126,9 +126,9 @@ int doveadm_pop3_load(struct doveadm_mail_cmd_context *ctx,
 	return ret;
 }
 
-static int doveadm_pop3_view_fill(struct doveadm_mail_cmd_context *ctx,
-				  struct mail_user *user,
-				  struct doveadm_pop3_view *view)
+int doveadm_pop3_view_fill(struct doveadm_mail_cmd_context *ctx,
+			   struct mail_user *user,
+			   struct doveadm_pop3_view *view)
 {
 	const char *error;
 	int ret;

@@ -76,6 +76,11 @@ struct doveadm_pop3_view {
 int doveadm_pop3_view_open(struct doveadm_mail_cmd_context *ctx,
 			   struct mail_user *user,
 			   struct doveadm_pop3_view *view_r);
+/* The second half of it: state and INBOX of VIEW, which has its maildrop and is
+   else zeroed. The same; to be closed in any case. */
+int doveadm_pop3_view_fill(struct doveadm_mail_cmd_context *ctx,
+			   struct mail_user *user,
+			   struct doveadm_pop3_view *view);
 void doveadm_pop3_view_close(struct doveadm_pop3_view *view);
 
 /* The deadline for one dict operation of MD. */

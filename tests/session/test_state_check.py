@@ -39,6 +39,8 @@ class StateCheck(RetentionTest):
                 ({"pop3_policy_min_keep": "banana"}, "error", "bad value")):
             with self.subTest(settings):
                 server = self.policy(settings=settings)
+                # also before anybody has logged in
+                self.one(server, 65, severity, pattern)
                 self.session(server)
                 self.one(server, 65, severity, pattern)
 
